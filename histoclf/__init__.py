@@ -1,0 +1,71 @@
+"""Scikit-learn classifiers for histology patches.
+
+The names below are loaded when they are first used, so that ``import histoclf`` is quick and loads no
+TensorFlow. Errors and warnings are in :mod:`histoclf.exceptions`.
+"""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+from histoclf import exceptions
+
+if TYPE_CHECKING:
+    from histoclf.classifiers._cnn import HistoCNNClassifier
+    from histoclf.classifiers._label_cleaning import LabelCleaningClassifier
+    from histoclf.datasets._synthetic import make_patches
+    from histoclf.evaluation import evaluate
+    from histoclf.io._image_loader import ImageLoader
+    from histoclf.io._patches import find_patches
+    from histoclf.persistence import load_model, save_model
+    from histoclf.preprocessing._augmentation import Augmentation
+    from histoclf.preprocessing._labels import LabelCleaner
+    from histoclf.preprocessing._scaling import PixelScaler
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Augmentation",
+    "HistoCNNClassifier",
+    "ImageLoader",
+    "LabelCleaner",
+    "LabelCleaningClassifier",
+    "PixelScaler",
+    "__version__",
+    "evaluate",
+    "exceptions",
+    "find_patches",
+    "load_model",
+    "make_patches",
+    "save_model",
+]
+
+_MODULE_OF = {
+    "Augmentation": "histoclf.preprocessing._augmentation",
+    "HistoCNNClassifier": "histoclf.classifiers._cnn",
+    "ImageLoader": "histoclf.io._image_loader",
+    "LabelCleaner": "histoclf.preprocessing._labels",
+    "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
+    "PixelScaler": "histoclf.preprocessing._scaling",
+    "evaluate": "histoclf.evaluation",
+    "find_patches": "histoclf.io._patches",
+    "load_model": "histoclf.persistence",
+    "make_patches": "histoclf.datasets._synthetic",
+    "save_model": "histoclf.persistence",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _MODULE_OF:
+        close = difflib.get_close_matches(name, _MODULE_OF, n=1)
+        cure = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{cure}", name=name)
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the lazy names beside what is loaded already."""
+    return sorted({*globals(), *__all__})

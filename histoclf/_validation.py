@@ -1,0 +1,10 @@
+"""The one door to scikit-learn's private API.
+
+Everything here may move between scikit-learn releases; keeping it in one place means that one module has
+to follow. Public scikit-learn API is imported where it is used.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, Options, StrOptions
+
+__all__ = ["HasMethods", "Hidden", "Interval", "Options", "StrOptions", "fit_context"]

@@ -1,0 +1,273 @@
+"""Load many patches into one array, in parallel and within a stated memory budget."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
+from tqdm import tqdm
+
+from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
+from histoclf.io._decode import decode_image, probe_size, resize_image
+
+_CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
+_N_PROBED = 1000  # headers that `common_size` reads at most
+
+
+@dataclass(frozen=True)
+class LoadedPatches:
+    """Decoded patches, and what became of each file.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n_loaded, height, width, 3), dtype uint8
+        RGB, 0-255; a memory map where it exceeds the memory budget.
+    kept : ndarray of shape (n_loaded,), dtype int64
+        Position in the list of paths of each loaded image.
+    failures : dict of str to str
+        Unreadable files and why; empty unless ``on_error="skip"``.
+    """
+
+    images: np.ndarray
+    kept: np.ndarray
+    failures: dict[str, str]
+
+
+def load_patches(
+    paths: Sequence[str] | np.ndarray,
+    *,
+    image_size: tuple[int, int],
+    on_error: str = "raise",
+    max_bytes: int | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> LoadedPatches:
+    """Decode image files and resize them into one array.
+
+    Each image goes straight into its place: at most one full-size image per thread exists at a time. An array
+    that exceeds `max_bytes` lies in a temporary file, removed together with the array. A path that occurs
+    several times (oversampling) is decoded once.
+
+    Parameters
+    ----------
+    paths : sequence of str, length n_samples
+        Image files.
+    image_size : tuple of (int, int)
+        Height and width in pixels to which every image is resized.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether unreadable files are an error, or are left out with a `SkippedImagesWarning`.
+    max_bytes : int, default=None
+        Bytes that the array may take in memory. None takes ``working_memory`` of
+        `sklearn.set_config` (1 GiB unless changed).
+    n_jobs : int, default=None
+        Number of decoding threads. None uses every core, or this worker's share of them in a parallel search.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    loaded : LoadedPatches
+        The images, which files they are, and which failed.
+
+    Raises
+    ------
+    ImageReadError
+        If files cannot be read (all of them, under ``on_error="skip"``). It names every one.
+    OSError
+        If the array needs more room than the disk for temporary files has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from histoclf.datasets import make_patches
+    >>> from histoclf.io import load_patches, save_patches
+    >>> made = make_patches(n_patients=1, patches_per_patient=4, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = save_patches(made.images, made.labels, made.groups, made.coords, folder)
+    ...     loaded = load_patches(paths, image_size=(48, 48))
+    >>> bool((loaded.images == made.images).all()), loaded.kept.tolist(), loaded.failures
+    (True, [0, 1, 2, 3], {})
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    paths = [os.fspath(path) for path in paths]
+    rows: dict[str, list[int]] = {}
+    for row, path in enumerate(paths):
+        rows.setdefault(path, []).append(row)
+    images = _allocate((len(paths), *image_size, 3), max_bytes)
+    failures = _decode_all(list(rows.items()), images, n_jobs, verbose)
+    if failures and (on_error == "raise" or len(failures) == len(rows)):
+        raise unreadable(failures, len(rows))
+    kept = np.arange(len(paths))
+    if failures:
+        kept = np.array([row for row, path in enumerate(paths) if path not in failures])
+        warnings.warn(f"Skipped {_listing(failures, len(rows))}", SkippedImagesWarning, stacklevel=2)
+        images = _compacted(images, kept)
+    return LoadedPatches(images, kept, failures)
+
+
+def common_size(paths: Sequence[str] | np.ndarray, *, limit: int | None = None) -> tuple[int, int]:
+    """Find the size that most images have, from their headers.
+
+    Parameters
+    ----------
+    paths : sequence of str, length n_samples
+        Image files, of which at most 1,000 at even distances are looked at.
+    limit : int, default=None
+        Longest side wanted, in pixels; a larger size is scaled down with its aspect ratio kept.
+
+    Returns
+    -------
+    height, width : int
+        The most frequent size; of equally frequent ones the largest.
+
+    Raises
+    ------
+    InputContractError
+        If there are no paths.
+    ImageReadError
+        If none of the files looked at can be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from histoclf.datasets import make_patches
+    >>> from histoclf.io import common_size, save_patches
+    >>> made = make_patches(n_patients=1, patches_per_patient=2, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = save_patches(made.images, made.labels, made.groups, made.coords, folder)
+    ...     common_size(paths), common_size(paths, limit=32)
+    ((48, 48), (32, 32))
+    """
+    if len(paths) == 0:
+        raise InputContractError("common_size needs at least one image path, got none.")
+    looked_at = np.linspace(0, len(paths) - 1, num=min(len(paths), _N_PROBED)).astype(int)
+    counts: Counter[tuple[int, int]] = Counter()
+    failures: dict[str, str] = {}
+    for row in looked_at:
+        try:
+            counts[probe_size(paths[row])] += 1
+        except ImageReadError as error:
+            failures.update(error.failures)
+    if not counts:
+        raise unreadable(failures, len(looked_at))
+    height, width = max(counts, key=lambda size: (counts[size], size))
+    shrink = min(1.0, limit / max(height, width)) if limit else 1.0
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def unreadable(failures: dict[str, str], n_files: int) -> ImageReadError:
+    """Build the one error for all the files that could not be read."""
+    return ImageReadError(
+        f"Cannot read {_listing(failures, n_files)}\nRepair or remove them; the exception's attribute "
+        "`failures` holds the whole list.",
+        failures,
+    )
+
+
+def _decode_all(
+    work: Sequence[tuple[str, list[int]]], images: np.ndarray, n_jobs: int | None, verbose: int
+) -> dict[str, str]:
+    """Decode every file into its rows of `images`; the failures, in the order of the files."""
+    chunks = [work[start : start + _CHUNK] for start in range(0, len(work), _CHUNK)]
+    # Threads, not processes: Pillow lets go of the interpreter lock, and all of them write into one array.
+    parallel = Parallel(n_jobs=_n_threads(n_jobs), backend="threading", return_as="generator", batch_size=1)
+    failures: dict[str, str] = {}
+    with tqdm(total=len(work), desc="Reading images", unit="file", disable=verbose < 1) as bar:
+        for chunk, failed in zip(
+            chunks, parallel(delayed(_decode_chunk)(c, images) for c in chunks), strict=True
+        ):
+            failures.update(failed)
+            bar.update(len(chunk))
+    return failures
+
+
+def _decode_chunk(chunk: Iterable[tuple[str, list[int]]], images: np.ndarray) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    size = images.shape[1:3]
+    for path, rows in chunk:
+        try:
+            images[rows] = resize_image(decode_image(path), size)
+        except ImageReadError as error:
+            failures.update(error.failures)
+    return failures
+
+
+def _n_threads(n_jobs: int | None) -> int:
+    """Translate `n_jobs`; None is every core, or in a worker process the share that joblib gave it."""
+    if n_jobs is not None:
+        with parallel_config(backend="threading"):
+            return effective_n_jobs(n_jobs)
+    if multiprocessing.parent_process() is None:
+        return cpu_count()
+    # joblib hands a worker its share of the cores in the variables that limit BLAS threads.
+    share = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return min(cpu_count(), max(1, int(share))) if share.isdecimal() else 1
+
+
+def _allocate(shape: tuple[int, ...], max_bytes: int | None) -> np.ndarray:
+    """Make room for the images: in memory within the budget, else in a temporary file."""
+    n_bytes = int(np.prod(shape, dtype=np.int64))
+    budget = sklearn.get_config()["working_memory"] * 2**20 if max_bytes is None else max_bytes
+    if n_bytes <= budget:
+        return np.empty(shape, dtype=np.uint8)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if n_bytes > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{shape[0]:,} images of {shape[1]} x {shape[2]} pixels take {n_bytes / 2**30:.1f} GiB, above "
+            f"the memory budget of {budget / 2**30:.1f} GiB, and the folder for temporary files has only "
+            f"{free / 2**30:.1f} GiB free. Use a smaller image_size, raise "
+            "sklearn.set_config(working_memory=...), or point the environment variable TMPDIR to a larger "
+            "disk",
+            tempfile.gettempdir(),
+        )
+    return _memory_map(shape)
+
+
+def _memory_map(shape: tuple[int, ...]) -> np.ndarray:
+    handle, path = tempfile.mkstemp(prefix="histoclf-", suffix=".uint8")
+    os.close(handle)
+    images = np.memmap(path, dtype=np.uint8, mode="w+", shape=shape)
+    # Bound to the mapping, not to the array: Windows only removes a file that is no longer mapped. It is not
+    # unlinked at once because joblib passes a memory map to its workers by file name.
+    weakref.finalize(images.base, _remove, path, os.getpid())
+    return images
+
+
+def _remove(path: str, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child must not take the file from its parent
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def _compacted(images: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Move the kept images to the front, in place: a second copy could break the memory budget."""
+    for new, old in enumerate(kept):
+        if new != old:
+            images[new] = images[old]
+    return images[: len(kept)]
+
+
+def _listing(failures: dict[str, str], n_files: int) -> str:
+    return f"{len(failures):,} of {n_files:,} image files:\n" + "\n".join(_first_ten(failures))
+
+
+def _first_ten(failures: dict[str, str]) -> Iterator[str]:
+    for number, (path, reason) in enumerate(failures.items()):
+        if number == 10:
+            yield f"  ... and {len(failures) - 10:,} more"
+            return
+        yield f"  {path}: {reason}"

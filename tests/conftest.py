@@ -1,0 +1,27 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+# TensorFlow's start-up notes would drown the output of a failing test, here and in child processes.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real patches; the tests that ask for it are skipped where it is absent."""
+    folder = Path(os.environ.get("HISTOCLF_DATA", REPO.parent / "shared" / "data"))
+    if not (folder / "idc_breast").is_dir():
+        pytest.skip(f"no real patches in {folder}; name their folder in HISTOCLF_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def child_env() -> dict[str, str]:
+    """The environment for a child process that is to import this very histoclf, installed or not."""
+    paths = [str(REPO), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "MPLBACKEND": "agg"}
