@@ -1,0 +1,82 @@
+"""Labels and weights on their way into a fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite
+
+from histoclf.exceptions import LabelError
+
+
+def check_labels(y: Any) -> np.ndarray:
+    """Return y as a 1-D array of labels.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, not discrete, or not one per sample.
+    """
+    if y is None:
+        # The wording is what scikit-learn's own checks look for.
+        raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "fc":
+        assert_all_finite(y, input_name="y")
+    missing = np.flatnonzero([label is None or label != label for label in y]) if y.dtype == object else []
+    if len(missing):
+        raise LabelError(
+            f"Input y contains NaN or None: {len(missing)} labels are missing (rows {[int(row) for row in missing[:10]]}). Expected a "
+            "label for every image; drop those rows, or clean y with LabelCleaner(on_unknown='drop')."
+        )
+    check_classification_targets(y)
+    return y
+
+
+def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Turn labels into class numbers.
+
+    Raises
+    ------
+    LabelError
+        If a label is not among `classes`.
+    """
+    known = np.isin(y, classes)
+    if not known.all():
+        unknown = np.unique(np.asarray(y)[~known].astype(str))
+        raise LabelError(
+            f"y has labels that fit did not see: {unknown[:10].tolist()}. Expected only {classes.tolist()[:20]}; check the spelling "
+            "(LabelCleaner unifies spellings) or fit on data that holds every class."
+        )
+    return np.searchsorted(classes, y)
+
+
+def combine_weights(class_weight: Any, y: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Multiply class and sample weights; learn both their balance and their mean from `rows` alone.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        By label.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    sample_weight : ndarray of shape (n_samples,)
+        The caller's weights; not changed.
+    rows : ndarray of int
+        The training part.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float32
+        With mean 1 over `rows`, so that the learning rate means the same whatever the weights' unit.
+    """
+    by_class = compute_sample_weight(class_weight, y, indices=rows if isinstance(class_weight, str) else None)
+    weights = by_class * sample_weight
+    mean = weights[rows].mean()
+    if not mean > 0:
+        raise ValueError("sample_weight and class_weight leave no training sample with a positive weight.")
+    return (weights / mean).astype("float32")

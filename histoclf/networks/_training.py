@@ -1,0 +1,229 @@
+"""The training loop: scikeras runs it, and this is the only module that knows scikeras.
+
+scikeras is composed here as a loop and nothing more. It gets row numbers as X, which its data transformers turn
+into a feed of images; the network, its weights, the order of the rows, the validation part and all random streams
+are ours. That leaves out what goes wrong in its estimators: it never sees a `random_state` (it would switch on
+TensorFlow's determinism for the whole process), never sees the caller's `sample_weight` (it would change it in
+place), and never builds a network (each build leaks memory).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.preprocessing import FunctionTransformer
+
+from histoclf.networks._callbacks import ProgressBar, RateLog, Validation, learning_rate_callbacks
+from histoclf.networks._engine import Engine, Weights
+
+_PATCHED = [
+    (keras.Model, ("__reduce__", "__deepcopy__")),
+    (keras.losses.Loss, ("__reduce__",)),
+    (keras.metrics.Metric, ("__reduce__",)),
+    (keras.optimizers.Optimizer, ("__reduce__",)),
+]
+
+
+@contextmanager
+def _unpatched_keras() -> Iterator[None]:
+    """Undo what importing scikeras does to Keras' classes for everybody in the process."""
+    before = [(cls, name, cls.__dict__.get(name)) for cls, names in _PATCHED for name in names]
+    yield
+    for cls, name, value in before:
+        if value is None:
+            if name in cls.__dict__:
+                delattr(cls, name)
+        else:
+            setattr(cls, name, value)
+
+
+with _unpatched_keras():
+    from scikeras.wrappers import BaseWrapper
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How to train, in numbers.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        Passes over the training part, and images per step.
+    learning_rate : float
+        Highest rate.
+    schedule : {"constant", "plateau", "cosine"}
+        How the rate changes.
+    has_validation : bool
+        Whether the logs will hold ``val_loss``.
+    early_stopping : bool
+        Whether to stop, and restore the best weights, when ``val_loss`` no longer improves.
+    patience : int
+        Epochs without an improvement of `min_delta` before that.
+    min_delta : float
+        Smallest change of the loss that counts.
+    verbose : int
+        1 shows a progress bar.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    has_validation: bool
+    early_stopping: bool
+    patience: int
+    min_delta: float
+    verbose: int
+
+
+class PatchFeed(keras.utils.PyDataset):
+    """Batches of images, in an order of our own that is drawn anew for each epoch.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, channels)
+        In memory or on disk; only the rows of a batch are read.
+    targets : ndarray of shape (n_rows,), int
+        Class numbers, aligned with `rows`.
+    weights : ndarray of shape (n_rows,), float32
+        Weight of each row in the loss.
+    rows : ndarray of shape (n_rows,), int
+        Rows of `images` to train on.
+    batch_size : int
+        Images per step, at most; the steps of an epoch are of even size, so that none is left with one image.
+    generator : numpy.random.Generator
+        Source of the order.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        rows: np.ndarray,
+        batch_size: int,
+        generator: np.random.Generator,
+    ) -> None:
+        super().__init__()
+        self._images, self._targets, self._weights, self._rows = images, targets, weights, rows
+        self._n_batches = math.ceil(len(rows) / batch_size)
+        self._generator = generator
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        chosen = self._batches[batch]
+        return self._images[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
+
+    def on_epoch_end(self) -> None:
+        """Shuffle for the next epoch."""
+        order = self._generator.permutation(len(self._rows))
+        self._batches = np.array_split(order, self._n_batches)
+
+
+class _Loop(BaseWrapper):
+    """scikeras' loop over a feed: its data transformers exchange row numbers for the feed."""
+
+    _feed: PatchFeed
+
+    @property
+    def feature_encoder(self) -> FunctionTransformer:
+        return FunctionTransformer(lambda rows: self._feed)
+
+    @property
+    def target_encoder(self) -> FunctionTransformer:
+        return FunctionTransformer(lambda targets: None)  # the feed brings its own
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run leaves behind: plain arrays and numbers.
+
+    Attributes
+    ----------
+    weights : list of ndarray
+        Of the best epoch under early stopping, else of the last one.
+    history : dict of str to list of float
+        One entry per epoch.
+    best_epoch : int
+        The epoch, counted from 1, that `weights` are from.
+    """
+
+    weights: Weights
+    history: dict[str, list[float]]
+    best_epoch: int
+
+
+def train(
+    engine: Engine, feed: PatchFeed, plan: TrainingPlan, evaluate: Callable[[], dict[str, float]] | None = None
+) -> TrainingResult:
+    """Train the network in `engine`, from the weights that it holds.
+
+    Parameters
+    ----------
+    engine : Engine
+        Compiled, with weights and random streams set.
+    feed : PatchFeed
+        Training part.
+    plan : TrainingPlan
+        How to train.
+    evaluate : callable or None
+        Gives ``val_loss`` and other numbers of the held-out part for the engine's present weights.
+
+    Returns
+    -------
+    result : TrainingResult
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss became NaN or infinite.
+    """
+    engine.model.optimizer.learning_rate.assign(plan.learning_rate)
+    stopper = _early_stopping(plan)
+    callbacks = [
+        *([Validation(evaluate)] if evaluate else []),
+        *learning_rate_callbacks(plan, plan.epochs * len(feed)),
+        RateLog(),
+        keras.callbacks.TerminateOnNaN(),
+        *([stopper] if stopper else []),
+        *([ProgressBar(plan.epochs)] if plan.verbose else []),
+    ]
+    history = _run_scikeras(engine.model, feed, plan.epochs, callbacks)
+    _refuse_divergence(history["loss"], plan)
+    best = stopper.best_epoch + 1 if stopper else len(history["loss"])
+    return TrainingResult(engine.model.get_weights(), history, best)
+
+
+def _early_stopping(plan: TrainingPlan) -> keras.callbacks.EarlyStopping | None:
+    if not plan.early_stopping:
+        return None
+    return keras.callbacks.EarlyStopping(
+        "val_loss", patience=plan.patience, min_delta=plan.min_delta, restore_best_weights=True
+    )
+
+
+def _run_scikeras(
+    model: keras.Model, feed: PatchFeed, epochs: int, callbacks: list[keras.callbacks.Callback]
+) -> dict[str, list[float]]:
+    # `shuffle` would make Keras draw the order of batches from Python's global stream; the feed shuffles.
+    loop = _Loop(model=model, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+    loop._feed = feed
+    loop.fit(np.zeros((1, 1)), np.zeros(1))
+    return {name: [float(value) for value in values] for name, values in loop.history_.items()}
+
+
+def _refuse_divergence(losses: list[float], plan: TrainingPlan) -> None:
+    if not np.all(np.isfinite(losses)):
+        raise FloatingPointError(
+            f"The training loss became {losses[-1]} in epoch {len(losses)}: training diverged. Expected a finite "
+            f"loss; lower learning_rate (now {plan.learning_rate}) or leave it at its default."
+        )
