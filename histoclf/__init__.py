@@ -12,7 +12,7 @@ from histoclf import exceptions
 
 if TYPE_CHECKING:
     from histoclf.classifiers._cnn import HistoCNNClassifier
-    from histoclf.classifiers._label_cleaning import LabelCleaningClassifier
+    from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
     from histoclf.datasets._synthetic import make_patches
     from histoclf.evaluation import evaluate
     from histoclf.io._image_loader import ImageLoader
@@ -32,6 +32,7 @@ __all__ = [
     "LabelCleaningClassifier",
     "PixelScaler",
     "__version__",
+    "clean_scorer",
     "evaluate",
     "exceptions",
     "find_patches",
@@ -47,6 +48,7 @@ _MODULE_OF = {
     "LabelCleaner": "histoclf.preprocessing._labels",
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
     "PixelScaler": "histoclf.preprocessing._scaling",
+    "clean_scorer": "histoclf.classifiers._label_cleaning",
     "evaluate": "histoclf.evaluation",
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence",

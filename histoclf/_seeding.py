@@ -1,21 +1,20 @@
 """Random streams of our own, so that a fit neither reads nor moves anybody else's."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 
-def make_generator(
-    random_state: "int | np.random.RandomState | None", n_earlier: int = 0
-) -> np.random.Generator:
+def make_generator(random_state: Any, n_earlier: int = 0) -> np.random.Generator:
     """Start a generator from scikit-learn's kind of `random_state`.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        An int always gives the same stream. A RandomState gives, and is advanced by, one draw. None takes fresh
-        entropy from the operating system; unlike elsewhere in scikit-learn it does not draw from the global
-        ``numpy.random``, whose state a fit must leave alone.
+        An int always gives the same stream. A RandomState gives, and is advanced by, one draw. None takes
+        fresh entropy from the operating system; unlike elsewhere in scikit-learn it does not draw from the
+        global ``numpy.random``, whose state a fit must leave alone.
     n_earlier : int, default=0
         How often the same seed was used before for the same model, so that going on does not repeat it.
 

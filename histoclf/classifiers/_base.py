@@ -59,6 +59,9 @@ class TrainingData:
 class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     """Base of the image classifiers: see the subclasses for the parameters."""
 
+    classes_: np.ndarray
+    input_format_: InputFormat
+
     # Learned, and not for users; named here because scikit-learn keeps private state of its own beside it.
     _PRIVATE_STATE: ClassVar[tuple[str, ...]] = ("_weights", "_optimizer_state", "_keras_model")
 
@@ -77,8 +80,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     }
 
     @abstractmethod
-    def _train(self, data: TrainingData, resume: bool, **how: Any) -> None:
-        """Learn from `data`; go on from the present weights if `resume`."""
+    def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
+        """Learn from `data`; go on from the present weights if `resume`, and for one epoch if `one_epoch`."""
 
     @abstractmethod
     def __sklearn_is_fitted__(self) -> bool:
@@ -95,16 +98,16 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of str of shape (n_samples,), or ndarray
-            Paths of image files; or images of shape (n_samples, height, width, 1 or 3), 8-bit or float, in 0-255,
-            0-1 or -1-1; or the same flattened, of shape (n_samples, n_features), with `image_shape`. Rows of
-            numbers without `image_shape` are classified as they are, without augmentation.
+            Paths of image files; or images of shape (n_samples, height, width, 1 or 3), 8-bit or float, in
+            0-255, 0-1 or -1-1; or the same flattened, of shape (n_samples, n_features), with `image_shape`.
+            Rows of numbers without `image_shape` are classified as they are, without augmentation.
         y : array-like of shape (n_samples,)
             Labels: strings, integers or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; multiplied by the class weights. Not changed.
         groups : array-like of shape (n_samples,), default=None
-            Patient of each sample. With ``early_stopping=True`` a patient is either trained on or held out, never
-            both. If None and X holds paths that all follow one known naming convention (see
+            Patient of each sample. With ``early_stopping=True`` a patient is either trained on or held out,
+            never both. If None and X holds paths that all follow one known naming convention (see
             :func:`histoclf.find_patches`), patients are taken from there, and `groups_source_` says so.
 
         Returns
@@ -225,9 +228,9 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         resume: bool,
         hold_out: bool,
         classes: Any = None,
-        **how: Any,
+        one_epoch: bool = False,
     ) -> Self:
-        """Fit; `hold_out` asks for a validation part, and `how` goes to `_train`."""
+        """Fit; `hold_out` asks for a validation part, and `classes` are all labels if y may lack some."""
         if not resume:
             self._forget()
         y = check_labels(y)
@@ -241,7 +244,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         self.n_skipped_ = len(y) - len(images.kept)
         self._say(image_format.describe())
         self._say(self._describe_parts(data))
-        self._train(data, resume, **how)
+        self._train(data, resume, one_epoch)
         self._sound_alarm(data)
         return self
 
@@ -261,8 +264,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         known = np.unique(y if classes is None else classes)
         if len(known) < 2:
             raise ValueError(
-                f"y has only 1 class, {known[0]!r}. Expected at least 2 classes to tell apart; check that the labels "
-                "come from the right folder level."
+                f"y has only 1 class, {str(known[0])!r}. Expected at least 2 classes to tell apart; check "
+                "that the labels come from the right folder level."
             )
         return known
 
@@ -283,7 +286,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         train, validation = np.arange(len(y)), np.arange(0)
         if hold_out:
             groups = None if groups is None else groups[images.kept]
-            train, validation = split_validation(codes, groups, self.validation_fraction, generator)
+            train, validation = split_validation(codes, groups, self.validation_fraction, generator, classes)
         train = train[sample_weight[train] > 0]  # a weight of zero is as good as absent
         weights = combine_weights(self.class_weight, y, sample_weight, train)
         return TrainingData(images.pixels, codes, weights, train, validation, generator)
@@ -336,8 +339,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         found = state.pop("_state_format", STATE_FORMAT)
         if found > STATE_FORMAT:
             raise ModelFileError(
-                f"This model was stored in format {found}, and this version of histoclf reads formats up to {STATE_FORMAT}. "
-                "Expected a model of this version or an older one; upgrade histoclf."
+                f"This model was stored in format {found}, and this version of histoclf reads formats up to "
+                f"{STATE_FORMAT}. Expected a model of this version or an older one; upgrade histoclf."
             )
         super().__setstate__(state)
 

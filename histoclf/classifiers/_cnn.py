@@ -20,7 +20,139 @@ _OPTIMIZERS = {"adam", "adamw", "nadam", "rmsprop", "sgd"}
 
 
 class HistoCNNClassifier(BaseHistoClassifier):
-    """DOC"""
+    """Small convolutional network for histology patches, trained from scratch.
+
+    Every second convolution, from the first (5 x 5) on, halves the resolution; the others are 3 x 3. Each is
+    followed by a normalisation and a rectifier, the last one by global average pooling, dropout and a
+    softmax. Images enter as optical density, in which stains add up [1]_. Scaling happens once, inside the
+    network.
+
+    Parameters
+    ----------
+    filters : tuple of int, default=(24, 32, 64, 64)
+        Channels of each convolution; the length is the depth.
+    normalization : {"group", "batch"}, default="group"
+        Group normalisation [2]_ with eight groups, which looks at one image only, or batch normalisation,
+        which ties the network to the colours of the patients it was trained on.
+    dropout : float, default=0.3
+        Share of pooled features dropped in training, in ``[0, 1)``.
+    image_size : int or tuple of (int, int), default=None
+        Side, or height and width, in pixels to which images are resized. None keeps the size of the images
+        (of files, the most frequent one), reduced to at most 96 pixels on the longer side.
+    image_shape : tuple of (int, int, int), default=None
+        Height, width and channels of the images whose flattened pixels are the rows of a 2-D X. None takes
+        rows of a 2-D X as a 1 x n_features picture with one channel, for tables of numbers.
+    augmentation : {"flips", "standard", "strong"}, Augmentation or None, default="standard"
+        Random changes of the training images.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class by label; "balanced" is inverse to the frequency in the training part.
+    optimizer : {"adam", "adamw", "nadam", "rmsprop", "sgd"}, default="adam"
+        Name of a Keras optimizer.
+    learning_rate : float, default=0.002
+        Highest learning rate.
+    learning_rate_schedule : {"constant", "plateau", "cosine"}, default="cosine"
+        "cosine" rises linearly over the first 5 % of all steps and falls to zero along half a cosine "
+        "[3]_. "plateau"
+        divides the rate by ten when the validation loss (or, without one, the training loss) has not improved
+        for half of `n_iter_no_change` epochs.
+    weight_decay : float, default=0.01
+        Decoupled decay of the kernels, times the learning rate in every step [4]_.
+    epochs : int, default=30
+        Passes over the training part.
+    batch_size : int, default=64
+        Images per step, at most.
+    early_stopping : bool, default=False
+        Hold out a part of the training data, stop when the loss there no longer improves, and keep the
+        weights of the best epoch.
+    validation_fraction : float, default=0.2
+        Share of samples to hold out, in ``(0, 1)``. Only with `early_stopping`.
+    n_iter_no_change : int, default=8
+        Epochs without improvement before stopping. Only with `early_stopping`.
+    tol : float, default=1e-4
+        Smallest change of the loss that is an improvement.
+    test_time_augmentation : bool, default=False
+        Average the predictions over the eight flips and turns (four if not square); takes eight times as
+        long.
+    warm_start : bool, default=False
+        Let `fit` go on from the weights of the last fit instead of new ones.
+    on_error : {"raise", "skip"}, default="raise"
+        What `fit` does with files that cannot be decoded. "skip" leaves them out, warns and counts them in
+        `n_skipped_`. `predict` always raises, since every row needs an answer.
+    n_jobs : int, default=None
+        Threads that decode files. None takes every core, or a worker's share of them in a parallel search.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order, augmentation, dropout and the validation part. Two fits with the same int on
+        the same machine, with the same number of threads, are bit-identical. None takes fresh entropy; the
+        global random streams are neither read nor moved.
+    verbose : int, default=0
+        1 says what was understood and shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of the columns of `predict_proba`.
+    n_features_in_ : int
+        Numbers per sample: columns of a 2-D X, height x width x channels of images, 1 for paths.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Column names, if X was a DataFrame of numbers.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels that the network sees.
+    input_format_ : InputFormat
+        What X was understood to be: kind, shape and units.
+    model_ : keras.Model
+        The network by itself: images in the units of `fit` at `image_shape_` in, probabilities out.
+    history_ : dict of str to list of float
+        Per epoch: ``loss``, ``learning_rate`` and, with `early_stopping`, ``val_loss`` and ``val_score``
+        (balanced accuracy).
+    n_iter_ : int
+        Number of epochs run.
+    best_epoch_ : int
+        Epoch, counted from 1, whose weights are kept.
+    validation_indices_ : ndarray of int
+        Rows of X that were held out; empty without `early_stopping`.
+    groups_source_ : str
+        Where the patients of the held-out part were known from: "groups", the naming convention of the files,
+        or "unknown".
+    n_skipped_ : int
+        Number of files left out under ``on_error="skip"``.
+
+    Warns
+    -----
+    CollapsedModelWarning
+        If the fitted network answers one class only, or is no better than the majority class, on the held-out
+        part (on the training part if none was held out).
+
+    See Also
+    --------
+    Augmentation : What happens to training images.
+    evaluate : Honest numbers, beside trivial baselines.
+    find_patches : Paths, labels and patients of a folder.
+
+    Notes
+    -----
+    Images of files are kept in memory, resized and as 8-bit integers, up to ``working_memory`` of
+    :func:`sklearn.set_config` (1024 MiB unless changed), and in a temporary file beyond it.
+
+    References
+    ----------
+    .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color
+    deconvolution",
+       Analytical and Quantitative Cytology and Histology 23 (2001), 291-299.
+    .. [2] Y. Wu and K. He, "Group normalization", ECCV 2018.
+    .. [3] I. Loshchilov and F. Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.
+    .. [4] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> from histoclf import HistoCNNClassifier, make_patches
+    >>> patches = make_patches(n_patients=4, patches_per_patient=20, image_size=24, random_state=0)
+    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=20, random_state=0)
+    >>> clf.fit(patches.images, patches.labels).predict_proba(patches.images[:1]).shape
+    (1, 2)
+    """
+
+    history_: dict[str, list[float]]
+    _weights: list[np.ndarray]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseHistoClassifier._parameter_constraints,
@@ -129,7 +261,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
         """
         resume = self.__sklearn_is_fitted__()
         if not resume and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit: all labels that will occur.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that will occur."
+            )
         return self._run(
             X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes, one_epoch=True
         )
@@ -139,7 +273,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
 
     # -- what the base asks for ------------------------------------------------------------------------------
 
-    def _train(self, data: TrainingData, resume: bool, one_epoch: bool = False) -> None:
+    def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
         from histoclf.networks._engine import borrow_engine
         from histoclf.networks._training import PatchFeed, train
 
@@ -203,7 +337,8 @@ class HistoCNNClassifier(BaseHistoClassifier):
 def _check_filters(filters: Any) -> tuple[int, ...]:
     if not filters or any(not isinstance(width, Integral) or width < 1 for width in filters):
         raise ValueError(
-            f"filters={filters!r}: expected at least one positive whole number, the channels of each convolution."
+            f"filters={filters!r}: expected at least one positive whole number, the channels of each "
+            "convolution."
         )
     return tuple(int(width) for width in filters)
 

@@ -37,15 +37,16 @@ def warn_if_collapsed(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray,
     if not (one_class or useless):
         return
     what = (
-        f"answers {classes[answers.argmax()]!r} for {answers.max():.1%} of the {part} part"
+        f"answers {str(classes[answers.argmax()])!r} for {answers.max():.1%} of the {part} part"
         if one_class
-        else f"is no better on the {part} part than always answering {classes[counts.argmax()]!r}"
+        else f"is no better on the {part} part than always answering {str(classes[counts.argmax()])!r}"
     )
     warnings.warn(
-        f"The fitted network {what}: accuracy {accuracy:.3f}, majority share {majority:.3f}, balanced accuracy "
-        f"{balanced:.3f}. It has learned nothing that can be used. Likely causes: too few epochs or a learning_rate that does not "
-        "suit; labels that are wrong or shuffled against the images; images scaled beforehand in a way that hides "
-        "their contrast; very unequal classes (try class_weight='balanced').",
+        f"The fitted network {what}: accuracy {accuracy:.3f}, majority share {majority:.3f}, balanced "
+        f"accuracy {balanced:.3f}. It has learned nothing that can be used. Likely causes: too few epochs "
+        "or a learning_rate that does not suit; labels that are wrong or shuffled against the images; "
+        "images scaled beforehand in a way that hides their contrast; very unequal classes (try "
+        "class_weight='balanced').",
         CollapsedModelWarning,
         stacklevel=4,
     )

@@ -89,9 +89,10 @@ class InputContract:
             other = "0-1"
         if other is not None:
             raise InputContractError(
-                f"X has values in {low:.4g} to {high:.4g} ({other}), but fit saw {self.units}. Expected the same "
-                "units in both: delete the line that scales one of the two and not the other. The classifier "
-                "scales by itself, so the simplest cure is to scale nowhere and give pixels in 0-255."
+                f"X has values in {low:.4g} to {high:.4g} ({other}), but fit saw {self.units}. Expected the "
+                "same units in both: delete the line that scales one of the two and not the other. The "
+                "classifier scales by itself, so the simplest cure is to scale nowhere and give pixels in "
+                "0-255."
             )
 
 
@@ -112,8 +113,9 @@ def learn_images(images: np.ndarray) -> InputContract:
     low, high = _range_of(images)
     if images.dtype.kind in "ui" and high <= 1:
         raise InputContractError(
-            f"X holds whole numbers from {low:g} to {high:g} only: 8-bit pixels divided by 255 and cast back to integers "
-            "look like that, and hold no picture. Expected pixels in 0-255; delete the division."
+            f"X holds whole numbers from {low:g} to {high:g} only: 8-bit pixels divided by 255 and cast "
+            "back to integers look like that, and hold no picture. Expected pixels in 0-255; delete the "
+            "division."
         )
     units = _learn_units(images, low, high)
     if units == "standardized":
@@ -133,8 +135,8 @@ def pixel_contract() -> InputContract:
 def _learn_standardized(images: np.ndarray) -> InputContract:
     """Undo a scaling by channel: from the grid that 8-bit pixels leave behind, else from the range.
 
-    Standardised 8-bit pixels still take at most 256 values a channel, evenly spaced, which tells the scale. The
-    shift is taken from the brightest value: slides have white in them.
+    Standardised 8-bit pixels still take at most 256 values a channel, evenly spaced, which tells the scale.
+    The shift is taken from the brightest value: slides have white in them.
     """
     high = images.max(axis=(0, 1, 2)).astype("float64")
     step = np.array([_grid_step(images[..., channel]) for channel in range(images.shape[-1])])
@@ -161,9 +163,9 @@ def _grid_step(values: np.ndarray) -> float:
 def _learn_units(images: np.ndarray, low: float, high: float) -> str:
     if _darkest_possible(low, high):
         raise InputContractError(
-            f"X has values in {low:.4g} to {high:.4g} only: that is what pixels look like after being scaled twice. "
-            "Expected 0-255, 0-1 or -1-1; delete one of the two lines that scale (the classifier scales by itself, "
-            "so both can go)."
+            f"X has values in {low:.4g} to {high:.4g} only: that is what pixels look like after being "
+            "scaled twice. Expected 0-255, 0-1 or -1-1; delete one of the two lines that scale (the "
+            "classifier scales by itself, so both can go)."
         )
     if low < 0:
         return "-1-1" if _fits("-1-1", low, high) else "standardized"
@@ -171,8 +173,8 @@ def _learn_units(images: np.ndarray, low: float, high: float) -> str:
         if _fits(units, low, high):
             return units
     raise InputContractError(
-        f"X has values in {low:.4g} to {high:.4g}. Expected 8-bit pixels in 0-255 (or those as 0-1 or -1-1). Images of 16 bits "
-        "have to be divided by 257 first."
+        f"X has values in {low:.4g} to {high:.4g}. Expected 8-bit pixels in 0-255 (or those as 0-1 or "
+        "-1-1). Images of 16 bits have to be divided by 257 first."
     )
 
 
@@ -190,8 +192,9 @@ def _refuse_mixed(images: np.ndarray) -> None:
     odd = [int(row) for row in small[:1000] if not _is_whole(images[row : row + 1], 1.0, 0.0)]
     if odd:
         raise InputContractError(
-            f"X is a mixed bag: {len(odd)} images are in 0-1 (rows {odd[:10]}{'...' if len(odd) > 10 else ''}), "
-            "the others in 0-255. Expected one range; scale all of them, or none."
+            f"X is a mixed bag: {len(odd)} images are in 0-1 (rows "
+            f"{odd[:10]}{'...' if len(odd) > 10 else ''}), the others in 0-255. Expected one range; scale "
+            "all of them, or none."
         )
 
 

@@ -27,14 +27,19 @@ def check_labels(y: Any) -> np.ndarray:
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "fc":
         assert_all_finite(y, input_name="y")
-    missing = np.flatnonzero([label is None or label != label for label in y]) if y.dtype == object else []
-    if len(missing):
+    missing = [row for row, label in enumerate(y) if _is_missing(label)] if y.dtype == object else []
+    if missing:
         raise LabelError(
-            f"Input y contains NaN or None: {len(missing)} labels are missing (rows {[int(row) for row in missing[:10]]}). Expected a "
-            "label for every image; drop those rows, or clean y with LabelCleaner(on_unknown='drop')."
+            f"Input y contains NaN or None: {len(missing)} labels are missing (rows {missing[:10]}"
+            f"{'...' if len(missing) > 10 else ''}). Expected a label for every image; drop those rows, or "
+            "clean y with LabelCleaner(on_unknown='drop')."
         )
     check_classification_targets(y)
     return y
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or (not isinstance(label, str) and str(label) in {"nan", "NaN", "<NA>", "NaT"})
 
 
 def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -49,13 +54,16 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if not known.all():
         unknown = np.unique(np.asarray(y)[~known].astype(str))
         raise LabelError(
-            f"y has labels that fit did not see: {unknown[:10].tolist()}. Expected only {classes.tolist()[:20]}; check the spelling "
-            "(LabelCleaner unifies spellings) or fit on data that holds every class."
+            f"y has labels that fit did not see: {unknown[:10].tolist()}. Expected only "
+            f"{classes.tolist()[:20]}; check the spelling (LabelCleaner unifies spellings) or fit on data "
+            "that holds every class."
         )
     return np.searchsorted(classes, y)
 
 
-def combine_weights(class_weight: Any, y: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def combine_weights(
+    class_weight: Any, y: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     """Multiply class and sample weights; learn both their balance and their mean from `rows` alone.
 
     Parameters

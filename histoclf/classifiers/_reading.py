@@ -51,8 +51,8 @@ class InputFormat:
         height, width, channels = self.image_shape
         dtype = "8-bit" if self.contract.whole else "float"
         return (
-            f"X: {self.kind}, values {self.contract.units} ({dtype}); the network sees {height} x {width} pixels, "
-            f"{channels} channel{'s' if channels > 1 else ''}, scaled by itself"
+            f"X: {self.kind}, values {self.contract.units} ({dtype}); the network sees {height} x {width} "
+            f"pixels, {channels} channel{'s' if channels > 1 else ''}, scaled by itself"
         )
 
 
@@ -92,8 +92,8 @@ def read_again(estimator: Any, X: Any, image_format: InputFormat) -> ReadImages:
     if paths is not None:
         if image_format.image_shape[2] != 3 or image_format.kind in ("rows", "table"):
             raise InputContractError(
-                f"X holds image paths, but fit saw {image_format.kind} with {image_format.image_shape[2]} channel(s). Expected "
-                "the same kind of X in both; fit on paths to predict on paths."
+                f"X holds image paths, but fit saw {image_format.kind} with {image_format.image_shape[2]} "
+                "channel(s). Expected the same kind of X in both; fit on paths to predict on paths."
             )
         # Every row needs an answer, so a file that cannot be read is an error here.
         return _load(estimator, paths, image_format.image_shape[:2], "raise")
@@ -146,8 +146,9 @@ def _rows_as_images(
 ) -> tuple[np.ndarray, str]:
     if image_format is not None and image_format.kind in ("paths", "images"):
         raise InputContractError(
-            f"Expected images of shape (n, {', '.join(map(str, image_format.image_shape))}) or image paths, as in fit; got "
-            f"X with {len(X.shape)} dimension(s). For one image pass X[None]; reshape flattened images."
+            f"Expected images of shape (n, {', '.join(map(str, image_format.image_shape))}) or image paths, "
+            f"as in fit; got X with {len(X.shape)} dimension(s). For one image pass X[None]; reshape "
+            "flattened images."
         )
     X = validate_data(estimator, X, reset=reset, dtype="numeric")
     if estimator.image_shape is None:
@@ -155,21 +156,21 @@ def _rows_as_images(
     shape = tuple(estimator.image_shape)
     if np.prod(shape) != X.shape[1]:
         raise InputContractError(
-            f"image_shape={shape} has {np.prod(shape)} values, but X has {X.shape[1]} features. Expected height x width x "
-            "channels to be the number of columns of X."
+            f"image_shape={shape} has {np.prod(shape)} values, but X has {X.shape[1]} features. Expected "
+            "height x width x channels to be the number of columns of X."
         )
     return X.reshape(len(X), *shape), "rows"
 
 
 def _refuse_ragged(X: Any) -> Any:
     """Turn a list of images into one array, or say that their sizes differ."""
-    if not isinstance(X, list | tuple) and getattr(X, "dtype", None) != object:
+    if not isinstance(X, list | tuple) and getattr(getattr(X, "dtype", None), "kind", "f") != "O":
         return X
     shapes = {np.shape(item) for item in X if isinstance(item, np.ndarray) and item.ndim >= 2}
     if len(shapes) > 1:
         raise InputContractError(
-            f"X holds images of {len(shapes)} different sizes: {sorted(shapes)[:5]}. Expected one size; resize them, or "
-            "pass file paths, which are resized for you."
+            f"X holds images of {len(shapes)} different sizes: {sorted(shapes)[:5]}. Expected one size; "
+            "resize them, or pass file paths, which are resized for you."
         )
     return np.stack(list(X)) if shapes else X
 
@@ -185,22 +186,21 @@ def _check_four_dimensions(X: np.ndarray) -> None:
         cure = "for gray images X[..., None], for a single image X[None]"
     else:
         cure = "stack images along the first axis only"
-    raise InputContractError(
-        f"X has shape {X.shape}; expected (n_images, height, width, 1 or 3): {cure}."
-    )
+    raise InputContractError(f"X has shape {X.shape}; expected (n_images, height, width, 1 or 3): {cure}.")
 
 
 def _check_shape(images: np.ndarray, image_format: InputFormat) -> None:
     given, expected = images.shape[1:], image_format.given_shape or image_format.image_shape
     if given[2] != expected[2]:
         raise InputContractError(
-            f"X has {given[2]} channel(s), but fit saw {expected[2]}. Expected the same colours in both; convert gray to "
-            "RGB with np.repeat(X, 3, axis=-1), or fit on gray images."
+            f"X has {given[2]} channel(s), but fit saw {expected[2]}. Expected the same colours in both; "
+            "convert gray to RGB with np.repeat(X, 3, axis=-1), or fit on gray images."
         )
     if given[:2] != expected[:2]:
         raise InputContractError(
-            f"X has images of {given[0]} x {given[1]} pixels, but fit saw {expected[0]} x {expected[1]}. Expected the same size and "
-            "magnification; resize them, or fit and predict on file paths, which are resized for you."
+            f"X has images of {given[0]} x {given[1]} pixels, but fit saw {expected[0]} x {expected[1]}. "
+            "Expected the same size and magnification; resize them, or fit and predict on file paths, "
+            "which are resized for you."
         )
 
 

@@ -17,9 +17,7 @@ def suggest_parameters(init: Callable[..., None]) -> Callable[..., None]:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         for name in kwargs:
             if name not in names:
-                raise TypeError(
-                    f"{type(self).__name__} has no parameter {name!r}{did_you_mean(name, names)}"
-                )
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}{did_you_mean(name, names)}")
         init(self, *args, **kwargs)
 
     return wrapper

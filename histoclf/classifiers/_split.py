@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.model_selection import train_test_split
 
@@ -16,7 +14,11 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def split_validation(
-    y: np.ndarray, groups: np.ndarray | None, fraction: float, generator: np.random.Generator
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    fraction: float,
+    generator: np.random.Generator,
+    classes: np.ndarray,
 ) -> Split:
     """Hold out a part of the training data for early stopping.
 
@@ -30,6 +32,8 @@ def split_validation(
         Share of samples to hold out, between 0 and 1; with `groups`, as near to it as patients allow.
     generator : numpy.random.Generator
         Source of the draw.
+    classes : ndarray of shape (n_classes,)
+        Labels, for messages.
 
     Returns
     -------
@@ -42,16 +46,19 @@ def split_validation(
         If a class would be missing from either side.
     """
     if groups is None:
-        return _split_samples(y, fraction, generator)
-    return _split_groups(y, groups, fraction, generator)
+        return _split_samples(y, fraction, generator, classes)
+    return _split_groups(y, groups, fraction, generator, classes)
 
 
-def _split_samples(y: np.ndarray, fraction: float, generator: np.random.Generator) -> Split:
-    counts = np.bincount(y)
+def _split_samples(
+    y: np.ndarray, fraction: float, generator: np.random.Generator, classes: np.ndarray
+) -> Split:
+    counts = np.bincount(y, minlength=len(classes))
     if counts.min() < 2:
         raise SplitError(
-            f"early_stopping=True holds out a validation part, but the rarest class has {counts.min()} sample; expected at "
-            "least 2 of each class. Add samples of it, leave the class out, or set early_stopping=False."
+            f"early_stopping=True holds out a validation part, but class {str(classes[counts.argmin()])!r} "
+            f"has only {counts.min()} sample; expected at least 2 of each class. Add samples of it, leave "
+            "the class out, or set early_stopping=False."
         )
     # Each class needs one sample on each side, whatever the fraction says.
     n_validation = np.clip(round(fraction * len(y)), len(counts), len(y) - len(counts))
@@ -62,12 +69,14 @@ def _split_samples(y: np.ndarray, fraction: float, generator: np.random.Generato
     return np.sort(train), np.sort(validation)
 
 
-def _split_groups(y: np.ndarray, groups: np.ndarray, fraction: float, generator: np.random.Generator) -> Split:
+def _split_groups(
+    y: np.ndarray, groups: np.ndarray, fraction: float, generator: np.random.Generator, classes: np.ndarray
+) -> Split:
     """Compare random sets of patients: size and class shares near those asked for, no class missing."""
     patients, patient_of = np.unique(groups, return_inverse=True)
-    table = np.zeros((len(patients), y.max() + 1), dtype=np.int64)
+    table = np.zeros((len(patients), len(classes)), dtype=np.int64)
     np.add.at(table, (patient_of, y), 1)
-    _refuse_lonely_class(table)
+    _refuse_lonely_class(table, classes)
     best, best_cost = None, np.inf
     for _ in range(_N_TRIALS):
         chosen = _draw_patients(table, fraction, generator)
@@ -76,8 +85,9 @@ def _split_groups(y: np.ndarray, groups: np.ndarray, fraction: float, generator:
             best, best_cost = chosen, cost
     if best is None:
         raise SplitError(
-            f"No set of patients was found with every class both inside and outside of it ({len(patients)} patients). Expected "
-            "each class in several patients; pass groups=None if the patients do not matter, or set early_stopping=False."
+            f"No set of patients was found with every class both inside and outside of it ({len(patients)} "
+            "patients). Expected each class in several patients; pass groups=None if the patients do not "
+            "matter, or set early_stopping=False."
         )
     held_out = best[patient_of]
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
@@ -101,20 +111,22 @@ def _cost(table: np.ndarray, chosen: np.ndarray, fraction: float) -> float:
     return float(np.abs(inside / total - fraction).mean() + abs(inside.sum() / total.sum() - fraction))
 
 
-def _refuse_lonely_class(table: np.ndarray) -> None:
+def _refuse_lonely_class(table: np.ndarray, classes: np.ndarray) -> None:
     lonely = np.flatnonzero((table > 0).sum(axis=0) < 2)
     if lonely.size:
         raise SplitError(
-            f"early_stopping=True with groups holds out whole patients, but class number {lonely[0]} (in the order of classes_) "
-            "is in one patient only, so it would be missing from one side. Expected every class in at least 2 "
-            "patients; add patients, pass groups=None, or set early_stopping=False."
+            "early_stopping=True with groups holds out whole patients, but class "
+            f"{str(classes[lonely[0]])!r} is in one patient only, so it would be missing from one side. "
+            "Expected every class in at least 2 patients; add patients, pass groups=None, or set "
+            "early_stopping=False."
         )
 
 
-def _refuse_missing_class(y: np.ndarray, *parts: Any) -> None:
-    *sides, fraction = parts
-    if any(len(np.unique(y[side])) < len(np.unique(y)) for side in sides):
+def _refuse_missing_class(y: np.ndarray, train: np.ndarray, validation: np.ndarray, fraction: float) -> None:
+    n_classes = len(np.unique(y))
+    if min(len(np.unique(y[train])), len(np.unique(y[validation]))) < n_classes:
         raise SplitError(
-            f"validation_fraction={fraction} of {len(y)} samples leaves a class out of one side. Expected every class in both; "
-            "change validation_fraction, add samples of the rarest class, or set early_stopping=False."
+            f"validation_fraction={fraction} of {len(y)} samples leaves a class out of one side. Expected "
+            "every class in both; change validation_fraction, add samples of the rarest class, or set "
+            "early_stopping=False."
         )

@@ -71,7 +71,7 @@ class CNNSpec:
         return layers.Dense(self.n_classes, kernel_initializer=start, name="logits", dtype="float32")(x)
 
     def _convolve(self, x: Any, position: int, width: int) -> Any:
-        """Convolve, normalise, rectify; every second convolution, from the first on, halves the resolution."""
+        """Convolve, normalise, rectify; the first and every second convolution halve the resolution."""
         x = layers.Conv2D(
             width,
             5 if position == 0 else 3,

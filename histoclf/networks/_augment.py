@@ -18,7 +18,7 @@ _OFFSET_SHARE = 0.25  # a stain is shifted by at most this share of the strength
 
 
 def stain_matrix() -> np.ndarray:
-    """Unit optical-density vectors (rows) of haematoxylin, eosin and what neither explains."""
+    """Return unit optical-density vectors (rows) of haematoxylin, eosin and what neither explains."""
     rows = [_HAEMATOXYLIN, _EOSIN, np.cross(_HAEMATOXYLIN, _EOSIN)]
     return np.stack([row / np.linalg.norm(row) for row in rows]).astype("float32")
 
@@ -86,7 +86,7 @@ class RandomAugment(keras.layers.Layer):
         )
 
     def _jitter_stain(self, images: Any, strength: float) -> Any:
-        """Scale and shift the concentration of each stain, which mixes colours linearly in optical density."""
+        """Scale and shift the concentration of each stain: linear in optical density."""
         stains = stain_matrix()
         gain = 1.0 + self._uniform(images, -strength, strength, 3)
         offset = self._uniform(images, -strength, strength, 3) * _OFFSET_SHARE

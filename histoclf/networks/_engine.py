@@ -1,8 +1,9 @@
 """Compiled networks, kept and reused: a fit sets their weights instead of building and tracing anew.
 
 Tracing a training step takes seconds and leaves memory behind that TensorFlow never returns (about 4 MB a fit
-with wrappers that rebuild). An engine is therefore built once for each `spec` and lent to one fit or prediction
-at a time. It holds no state that matters between two loans: whoever borrows it loads weights first.
+with wrappers that rebuild). An engine is therefore built once for each `spec` and lent to one fit or
+prediction at a time. It holds no state that matters between two loans: whoever borrows it loads weights
+first.
 """
 
 from __future__ import annotations

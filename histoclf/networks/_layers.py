@@ -50,8 +50,8 @@ class OpticalDensity(keras.layers.Layer):
     """Optical density of images in 0 to 255, roughly centred.
 
     Stains add up linearly in optical density and multiply in pixel values (Ruifrok & Johnston 2001), and a
-    lamp that is dimmer by some factor only shifts it by a constant, which the normalisation of the next layers
-    removes.
+    lamp that is dimmer by some factor only shifts it by a constant, which the normalisation of the next
+    layers removes.
     """
 
     def call(self, images: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Load TensorFlow once, within the thread budget that the process was given, and never use it after a fork."""
+"""Load TensorFlow within the thread budget of the process, and never use it after a fork."""
 
 import os
 
@@ -29,8 +29,8 @@ def refuse_after_fork() -> None:
     """Raise instead of hanging: TensorFlow's threads do not survive a fork."""
     if os.getpid() != _LOADED_IN:
         raise RuntimeError(
-            "TensorFlow was loaded before this process was forked from its parent, and would hang here. Expected a "
-            "fresh process: use joblib's default backend 'loky' (or 'threading') instead of "
+            "TensorFlow was loaded before this process was forked from its parent, and would hang here. "
+            "Expected a fresh process: use joblib's default backend 'loky' (or 'threading') instead of "
             "'multiprocessing', or start processes with the 'spawn' method."
         )
 

@@ -1,10 +1,10 @@
 """The training loop: scikeras runs it, and this is the only module that knows scikeras.
 
-scikeras is composed here as a loop and nothing more. It gets row numbers as X, which its data transformers turn
-into a feed of images; the network, its weights, the order of the rows, the validation part and all random streams
-are ours. That leaves out what goes wrong in its estimators: it never sees a `random_state` (it would switch on
-TensorFlow's determinism for the whole process), never sees the caller's `sample_weight` (it would change it in
-place), and never builds a network (each build leaks memory).
+scikeras is composed here as a loop and nothing more. It gets row numbers as X, which its data transformers
+turn into a feed of images; the network, its weights, the order of the rows, the validation part and all
+random streams are ours. That leaves out what goes wrong in its estimators: it never sees a `random_state` (it
+would switch on TensorFlow's determinism for the whole process), never sees the caller's `sample_weight` (it
+would change it in place), and never builds a network (each build leaks memory).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -89,10 +88,10 @@ class PatchFeed(keras.utils.PyDataset):
     ----------
     images : ndarray of shape (n, height, width, channels)
         In memory or on disk; only the rows of a batch are read.
-    targets : ndarray of shape (n_rows,), int
-        Class numbers, aligned with `rows`.
-    weights : ndarray of shape (n_rows,), float32
-        Weight of each row in the loss.
+    targets : ndarray of shape (n,), int
+        Class number of each image.
+    weights : ndarray of shape (n,), float32
+        Weight of each image in the loss.
     rows : ndarray of shape (n_rows,), int
         Rows of `images` to train on.
     batch_size : int
@@ -120,13 +119,13 @@ class PatchFeed(keras.utils.PyDataset):
         return self._n_batches
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        chosen = self._batches[batch]
-        return self._images[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
+        rows = self._batches[batch]
+        return self._images[rows], self._targets[rows], self._weights[rows]
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch."""
         order = self._generator.permutation(len(self._rows))
-        self._batches = np.array_split(order, self._n_batches)
+        self._batches = np.array_split(self._rows[order], self._n_batches)
 
 
 class _Loop(BaseWrapper):
@@ -163,7 +162,10 @@ class TrainingResult:
 
 
 def train(
-    engine: Engine, feed: PatchFeed, plan: TrainingPlan, evaluate: Callable[[], dict[str, float]] | None = None
+    engine: Engine,
+    feed: PatchFeed,
+    plan: TrainingPlan,
+    evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> TrainingResult:
     """Train the network in `engine`, from the weights that it holds.
 
@@ -224,6 +226,6 @@ def _run_scikeras(
 def _refuse_divergence(losses: list[float], plan: TrainingPlan) -> None:
     if not np.all(np.isfinite(losses)):
         raise FloatingPointError(
-            f"The training loss became {losses[-1]} in epoch {len(losses)}: training diverged. Expected a finite "
-            f"loss; lower learning_rate (now {plan.learning_rate}) or leave it at its default."
+            f"The training loss became {losses[-1]} in epoch {len(losses)}: training diverged. Expected a "
+            f"finite loss; lower learning_rate (now {plan.learning_rate}) or leave it at its default."
         )

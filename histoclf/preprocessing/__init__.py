@@ -1,6 +1,7 @@
-"""Transformers for labels and pixels."""
+"""Transformers for labels and pixels, and what augmentation is wanted."""
 
+from histoclf.preprocessing._augmentation import Augmentation
 from histoclf.preprocessing._labels import LabelCleaner
 from histoclf.preprocessing._scaling import PixelScaler
 
-__all__ = ["LabelCleaner", "PixelScaler"]
+__all__ = ["Augmentation", "LabelCleaner", "PixelScaler"]

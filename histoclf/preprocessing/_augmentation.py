@@ -34,14 +34,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Augmentation(BaseEstimator):
     """Random changes of the training images that must not change their class.
 
-    Drawn anew for every image in every epoch, after the validation part has been split off, inside the network
-    and switched off in prediction. The fields can be searched over as ``augmentation__stain`` and the like.
+    Drawn anew for every image in every epoch, after the validation part has been split off, inside the
+    network and switched off in prediction. The fields can be searched over as ``augmentation__stain`` and the
+    like.
 
     Parameters
     ----------
     flip : bool, default=True
-        The eight flips and right-angle turns (four for images that are not square). Histology has no up, and no
-        pixel is interpolated.
+        The eight flips and right-angle turns (four for images that are not square). Histology has no up, and
+        no pixel is interpolated.
     rotation : float, default=0.0
         Largest angle in degrees, 0 to 180, by which an image is turned either way, mirrored at the border.
     zoom : float, default=0.0
@@ -51,9 +52,10 @@ class Augmentation(BaseEstimator):
     contrast : float, default=0.0
         Largest relative stretch of the pixels around the image's mean, 0 to 1.
     stain : float, default=0.0
-        Strength of haematoxylin-eosin jitter, 0 to 1. In optical density, where stains add up [1]_, the concentration of
-        haematoxylin, of eosin and of the remainder are each multiplied by a factor uniform in
-        ``[1 - stain, 1 + stain]`` and shifted by up to a quarter of `stain` [2]_. Without effect on gray images.
+        Strength of haematoxylin-eosin jitter, 0 to 1. In optical density, where stains add up [1]_, the
+        concentration of haematoxylin, of eosin and of the remainder are each multiplied by a factor uniform
+        in ``[1 - stain, 1 + stain]`` and shifted by up to a quarter of `stain` [2]_. Without effect on gray
+        images.
 
     See Also
     --------
@@ -61,7 +63,8 @@ class Augmentation(BaseEstimator):
 
     References
     ----------
-    .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color deconvolution",
+    .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color
+    deconvolution",
        Analytical and Quantitative Cytology and Histology 23 (2001), 291-299.
     .. [2] D. Tellez et al., "Quantifying the effects of data augmentation and stain color normalization in
        convolutional neural networks for computational pathology", Medical Image Analysis 58 (2019), 101544.

@@ -140,7 +140,7 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    center_, scale_ : ndarray of float64, shape (n_channels,) for images or (n_features_in_,) for a table
+    center_, scale_ : ndarray of float64, shape (n_channels,) for images or (n_features,) for a table
         The output is ``(X - center_) / scale_``. With "standard" they are mean and standard
         deviation. A channel that does not vary has scale 1.
     image_shape_ : tuple of int or None
@@ -149,7 +149,7 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Type of the input to `fit`, which `inverse_transform` returns.
     n_features_in_ : int
         Number of values in a row; for images ``height * width * channels``.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns, where X was a DataFrame.
 
     Raises
