@@ -1,9 +1,11 @@
-"""What every benchmark does with its numbers: print a table, write JSON that an interruption cannot tear."""
+"""What every benchmark does: measure in a fresh process, print a table, write JSON that nothing can tear."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +27,14 @@ def write_json(path: Path | None, results: dict[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     os.replace(part, path)
+
+
+def in_fresh_process(*arguments: str) -> Any:
+    """Run Python with these arguments, and read the last line that it prints as JSON."""
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"python {' '.join(arguments)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from histoclf.evaluation import evaluate
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
-    from histoclf.persistence import load_model, save_model
+    from histoclf.persistence._model_file import load_model, save_model
     from histoclf.preprocessing._augmentation import Augmentation
     from histoclf.preprocessing._labels import LabelCleaner
     from histoclf.preprocessing._scaling import PixelScaler
@@ -51,9 +51,9 @@ _MODULE_OF = {
     "clean_scorer": "histoclf.classifiers._label_cleaning",
     "evaluate": "histoclf.evaluation",
     "find_patches": "histoclf.io._patches",
-    "load_model": "histoclf.persistence",
+    "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",
-    "save_model": "histoclf.persistence",
+    "save_model": "histoclf.persistence._model_file",
 }
 
 

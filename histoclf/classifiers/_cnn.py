@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation, augmentation_fields
 
+_EPOCHS, _MOST_EPOCHS, _STEPS = 30, 150, 1000  # what epochs="auto" means
 _OPTIMIZERS = {"adam", "adamw", "nadam", "rmsprop", "sgd"}
 
 
@@ -57,8 +59,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
         for half of `n_iter_no_change` epochs.
     weight_decay : float, default=0.01
         Decoupled decay of the kernels, times the learning rate in every step [4]_.
-    epochs : int, default=30
-        Passes over the training part.
+    epochs : int or "auto", default="auto"
+        Passes over the training part. "auto" makes 30, or with few images as many more as give 1000 steps, at
+        most 150.
     batch_size : int, default=64
         Images per step, at most.
     early_stopping : bool, default=False
@@ -66,8 +69,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
         weights of the best epoch.
     validation_fraction : float, default=0.2
         Share of samples to hold out, in ``(0, 1)``. Only with `early_stopping`.
-    n_iter_no_change : int, default=8
-        Epochs without improvement before stopping. Only with `early_stopping`.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without improvement before stopping; "auto" is a quarter of all epochs. Only with
+        `early_stopping`.
     tol : float, default=1e-4
         Smallest change of the loss that is an improvement.
     test_time_augmentation : bool, default=False
@@ -164,9 +168,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions({"constant", "plateau", "cosine"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -185,11 +189,11 @@ class HistoCNNClassifier(BaseHistoClassifier):
         learning_rate: float = 2e-3,
         learning_rate_schedule: str = "cosine",
         weight_decay: float = 0.01,
-        epochs: int = 30,
+        epochs: int | str = "auto",
         batch_size: int = 64,
         early_stopping: bool = False,
         validation_fraction: float = 0.2,
-        n_iter_no_change: int = 8,
+        n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         test_time_augmentation: bool = False,
         warm_start: bool = False,
@@ -307,17 +311,25 @@ class HistoCNNClassifier(BaseHistoClassifier):
         from histoclf.networks._training import TrainingPlan
 
         has_validation = len(data.validation) > 0
+        epochs = 1 if one_epoch else self._n_epochs(len(data.train))
+        patience = math.ceil(epochs / 4) if self.n_iter_no_change == "auto" else self.n_iter_no_change
         return TrainingPlan(
-            epochs=1 if one_epoch else self.epochs,
+            epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=float(self.learning_rate),
             schedule="constant" if one_epoch else self.learning_rate_schedule,
             has_validation=has_validation,
             early_stopping=has_validation,
-            patience=self.n_iter_no_change,
+            patience=patience,
             min_delta=float(self.tol),
             verbose=int(self.verbose),
         )
+
+    def _n_epochs(self, n_samples: int) -> int:
+        if self.epochs != "auto":
+            return int(self.epochs)
+        steps = math.ceil(n_samples / self.batch_size)
+        return max(_EPOCHS, min(_MOST_EPOCHS, math.ceil(_STEPS / steps)))
 
     def _spec(self) -> Any:
         from histoclf.networks._architectures import CNNSpec

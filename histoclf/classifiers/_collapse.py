@@ -48,5 +48,5 @@ def warn_if_collapsed(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray,
         "images scaled beforehand in a way that hides their contrast; very unequal classes (try "
         "class_weight='balanced').",
         CollapsedModelWarning,
-        stacklevel=4,
+        stacklevel=6,  # the line that called fit
     )

@@ -1,0 +1,222 @@
+"""Save a fitted classifier to one file and load it again, without pickle."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from sklearn import config_context
+from sklearn.utils.validation import check_is_fitted
+
+from histoclf.exceptions import ModelFileError
+from histoclf.persistence._archive import pack, unpack, write_atomically
+from histoclf.persistence._encoding import Encoder, decode
+from histoclf.persistence._registry import CLASSIFIERS
+
+# To the next maintainer: raise this number in the same change that makes files which the version before
+# cannot read (a new rule in _encoding.py and a new parameter of a classifier do, a new learned attribute does
+# not), and keep reading all lower numbers. Three things must never change, or old versions can no longer tell
+# a newer file from a broken one: the file is a zip, its comment ends in the SHA-256 of all bytes before it,
+# and "model.json" has "format".
+FORMAT = 1
+
+_ROUTING = "_metadata_request"  # where scikit-learn keeps what set_fit_request and its kind were told
+
+
+def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
+    """Save a fitted classifier to one file that holds no pickle.
+
+    The file is a zip of a JSON document and NumPy arrays with a checksum. It holds the parameters and what
+    was learned, no training pixels, and is written beside its place and then moved there, so that a crash
+    cannot leave half a model.
+
+    Parameters
+    ----------
+    estimator : HistoCNNClassifier
+        Fitted. Of a search, save ``best_estimator_``.
+    path : str or path-like
+        File to write; an existing one is replaced.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is not a classifier of this package, or a parameter is of a type that has no rule.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    FileNotFoundError, IsADirectoryError
+        If the folder does not exist, or `path` is one.
+
+    See Also
+    --------
+    load_model : Load it again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from histoclf import HistoCNNClassifier, load_model, make_patches, save_model
+    >>> made = make_patches(n_patients=2, patches_per_patient=20, image_size=16, random_state=0)
+    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=4, augmentation=None, random_state=0)
+    >>> clf = clf.fit(made.images, made.labels)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(clf, f"{folder}/breast.histoclf")
+    ...     again = load_model(f"{folder}/breast.histoclf")
+    >>> bool((again.predict_proba(made.images) == clf.predict_proba(made.images)).all())
+    True
+    """
+    _check_class(estimator)
+    check_is_fitted(estimator)
+    _check_target(Path(path))
+    encoder = Encoder()
+    document = _describe(estimator, encoder)
+    write_atomically(Path(path), pack(document, encoder.arrays))
+
+
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """Load a classifier that `save_model` wrote.
+
+    Nothing in the file is run: it can only name classes of a fixed list and give them numbers, strings and
+    arrays. A checksum is verified first.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read.
+
+    Returns
+    -------
+    estimator : HistoCNNClassifier
+        As it was saved: same parameters, same probabilities to the last bit on the same machine.
+
+    Raises
+    ------
+    ModelFileError
+        If the file was cut short or altered, is no model file, or is from a newer version of histoclf.
+    FileNotFoundError
+        If there is no such file; it names the nearest one.
+
+    See Also
+    --------
+    save_model : Write such a file, with an example.
+
+    Examples
+    --------
+    >>> from histoclf import load_model
+    >>> load_model("no_such_model.histoclf")
+    Traceback (most recent call last):
+    FileNotFoundError: ...
+    """
+    path = Path(path)
+    _check_source(path)
+    try:
+        document, arrays = unpack(path.read_bytes())
+        _check_format(document)
+        return _rebuild(document, arrays)
+    except ModelFileError as error:
+        raise ModelFileError(f"{str(path)!r} cannot be loaded: {error}.") from error
+
+
+def _describe(estimator: Any, encoder: Encoder) -> dict[str, Any]:
+    """Take an estimator apart: every attribute that is not a parameter was learned."""
+    from histoclf import __version__
+
+    params = estimator.get_params(deep=False)
+    learned = {name: value for name, value in estimator.__getstate__().items() if name not in params}
+    learned.pop(_ROUTING, None)
+    return {
+        "format": FORMAT,
+        "histoclf": __version__,
+        "class": type(estimator).__name__,
+        "params": {name: encoder.encode(value, name) for name, value in params.items()},
+        "learned": {name: encoder.encode(value, name) for name, value in learned.items()},
+        "routing": _requests(estimator),
+    }
+
+
+def _rebuild(document: dict[str, Any], arrays: list[Any]) -> Any:
+    """Put an estimator together; whatever does not fit is the file's fault."""
+    try:
+        cls = CLASSIFIERS[document["class"]]
+        params = {name: decode(code, arrays) for name, code in document["params"].items()}
+        learned = {name: decode(code, arrays) for name, code in document["learned"].items()}
+        shadowed = [name for name in learned if hasattr(cls, name)]
+        if shadowed:
+            raise ValueError(f"{shadowed} would replace what the class defines")
+        estimator = cls(**params)
+        estimator._validate_params()
+        estimator.__setstate__(learned)
+        _request(estimator, document["routing"])
+        check_is_fitted(estimator)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"its content is not that of a model of this version ({type(error).__name__}: {error})"
+        ) from error
+    return estimator
+
+
+def _requests(estimator: Any) -> dict[str, dict[str, Any]]:
+    """Return what metadata was asked for, by method; empty where nothing but the default was."""
+    if _ROUTING not in vars(estimator):
+        return {}
+    routing = estimator.get_metadata_routing()
+    methods = [name for name in vars(routing) if hasattr(estimator, f"set_{name}_request")]
+    return {name: dict(getattr(routing, name).requests) for name in methods}
+
+
+def _request(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
+    with config_context(enable_metadata_routing=True):
+        for method, wanted in requests.items():
+            getattr(estimator, f"set_{method}_request")(**wanted)
+
+
+def _check_class(estimator: Any) -> None:
+    if CLASSIFIERS.get(type(estimator).__name__) is not type(estimator):
+        raise TypeError(
+            f"save_model cannot store a {type(estimator).__name__}. Expected one of {sorted(CLASSIFIERS)}: a "
+            "file without pickle holds only what there is a written rule for. Of a search save "
+            "best_estimator_; instead of a pipeline, fit the classifier by itself (it scales by itself) and "
+            "save that; for anything else use joblib.dump(estimator, path), and load such files only from "
+            "people you trust."
+        )
+
+
+def _check_target(path: Path) -> None:
+    if path.is_dir():
+        example = str(path / "model.histoclf")
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder. Expected the name of a file to write, such as {example!r}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} into; make it first."
+        )
+
+
+def _check_source(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder. Expected a file that save_model wrote.")
+    if path.exists():
+        return
+    siblings = os.listdir(path.parent) if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, siblings, n=1)
+    cure = f"; did you mean {str(path.parent / close[0])!r}?" if close else "; check the path."
+    raise FileNotFoundError(f"There is no model file {str(path)!r}{cure}")
+
+
+def _check_format(document: Any) -> None:
+    found = document.get("format") if isinstance(document, dict) else None
+    if type(found) is not int or not isinstance(document, dict):
+        raise ModelFileError("it states no format, so histoclf did not write it")
+    if found > FORMAT:
+        raise ModelFileError(
+            f"it is of format {found}, written by histoclf {document.get('histoclf')}, and this version "
+            f"reads formats up to {FORMAT}; upgrade histoclf"
+        )
+    if document.get("class") not in CLASSIFIERS:
+        raise ModelFileError(
+            f"it holds a {document.get('class')!r}, which is none of the classes that may be loaded: "
+            f"{sorted(CLASSIFIERS)}"
+        )
