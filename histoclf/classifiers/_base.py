@@ -88,8 +88,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         """Whether `predict` can answer."""
 
     @abstractmethod
-    def _logits(self, pixels: np.ndarray) -> np.ndarray:
-        """Return unnormalised log-probabilities, shape (n, n_classes), of images in 0-255."""
+    def _logits(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return unnormalised log-probabilities, shape (n, n_classes), of (some rows of) images in 0-255."""
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -314,7 +314,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         if not len(rows):
             step = max(1, len(data.train) // _N_ALARM_SAMPLES)
             rows, part = data.train[::step], "training"
-        predicted = self._logits(data.pixels[rows]).argmax(axis=1)
+        predicted = self._logits(data.pixels, rows).argmax(axis=1)
         warn_if_collapsed(data.codes[rows], predicted, self.classes_, part)
 
     def _averaged_logits(self, pixels: np.ndarray) -> np.ndarray:

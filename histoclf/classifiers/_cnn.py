@@ -301,18 +301,18 @@ class HistoCNNClassifier(BaseHistoClassifier):
         self.best_epoch_ = result.best_epoch + len(earlier.get("loss", []))
         self.n_iter_ = len(self.history_["loss"])
 
-    def _logits(self, pixels: np.ndarray) -> np.ndarray:
+    def _logits(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         from histoclf.networks._engine import borrow_engine
 
         with borrow_engine(self._spec(), self._weights) as engine:
-            return engine.predict(pixels)
+            return engine.predict(pixels, rows)
 
     def _plan(self, data: TrainingData, one_epoch: bool) -> Any:
         from histoclf.networks._training import TrainingPlan
 
         has_validation = len(data.validation) > 0
         epochs = 1 if one_epoch else self._n_epochs(len(data.train))
-        patience = math.ceil(epochs / 4) if self.n_iter_no_change == "auto" else self.n_iter_no_change
+        patience = math.ceil(epochs / 4) if self.n_iter_no_change == "auto" else int(self.n_iter_no_change)
         return TrainingPlan(
             epochs=epochs,
             batch_size=self.batch_size,
@@ -364,7 +364,7 @@ def _validator(engine: Any, data: TrainingData) -> Callable[[], dict[str, float]
     weights = data.weights[rows] if data.weights[rows].sum() > 0 else np.ones(len(rows))
 
     def evaluate() -> dict[str, float]:
-        logits = engine.predict(data.pixels[rows])
+        logits = engine.predict(data.pixels, rows)
         losses = -log_softmax(logits, axis=1)[np.arange(len(rows)), codes]
         score = balanced_accuracy_score(codes, logits.argmax(axis=1))
         return {"val_loss": float(np.average(losses, weights=weights)), "val_score": float(score)}

@@ -74,20 +74,24 @@ class Engine:
         """Copy the optimizer's memory."""
         return [np.array(variable) for variable in self.model.optimizer.variables]
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
+    def predict(self, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Compute the logits of images in the units the network is fed, in chunks of one fixed size.
 
         Parameters
         ----------
-        images : ndarray of shape (n, height, width, channels)
+        images : ndarray of shape (n_images, height, width, channels)
+            In memory or on disk; only a chunk at a time is read.
+        rows : ndarray of shape (n,), int, default=None
+            Rows of `images` to answer for; None is all of them.
 
         Returns
         -------
         logits : ndarray of shape (n, n_classes), float32
         """
         chunks = []
-        for start in range(0, len(images), _CHUNK):
-            chunk = np.asarray(images[start : start + _CHUNK])
+        for start in range(0, len(images) if rows is None else len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            chunk = np.asarray(images[part if rows is None else rows[part]])
             padding = [(0, _CHUNK - len(chunk))] + [(0, 0)] * (chunk.ndim - 1)
             logits = self.model.predict_on_batch(np.pad(chunk, padding))
             chunks.append(logits[: len(chunk)])
