@@ -86,8 +86,8 @@ def _split_groups(
     if best is None:
         raise SplitError(
             f"No set of patients was found with every class both inside and outside of it ({len(patients)} "
-            "patients). Expected each class in several patients; pass groups=None if the patients do not "
-            "matter, or set early_stopping=False."
+            "patients). Expected each class in several patients; add patients, set "
+            "early_stopping=False, or hold out single samples with groups=np.arange(len(y))."
         )
     held_out = best[patient_of]
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
@@ -117,8 +117,8 @@ def _refuse_lonely_class(table: np.ndarray, classes: np.ndarray) -> None:
         raise SplitError(
             "early_stopping=True with groups holds out whole patients, but class "
             f"{str(classes[lonely[0]])!r} is in one patient only, so it would be missing from one side. "
-            "Expected every class in at least 2 patients; add patients, pass groups=None, or set "
-            "early_stopping=False."
+            "Expected every class in at least 2 patients; add patients, set "
+            "early_stopping=False, or hold out single samples with groups=np.arange(len(y))."
         )
 
 
