@@ -46,8 +46,10 @@ class HistoCNNClassifier(BaseHistoClassifier):
         rows of a 2-D X as a 1 x n_features picture with one channel, for tables of numbers.
     augmentation : {"flips", "standard", "strong"}, Augmentation or None, default="standard"
         Random changes of the training images.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class by label; "balanced" is inverse to the frequency in the training part.
+    class_weight : dict, "balanced" or None, default="balanced"
+        Weight of each class by label; "balanced" is inverse to the frequency in the training part. It is the
+        default because how often a class occurs among patches says how they were cut, not how often it occurs
+        among patients. None leaves probabilities as frequent as the training labels.
     optimizer : {"adam", "adamw", "nadam", "rmsprop", "sgd"}, default="adam"
         Name of a Keras optimizer.
     learning_rate : float, default=0.002
@@ -184,7 +186,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, int, int] | None = None,
         augmentation: str | Augmentation | None = "standard",
-        class_weight: dict[Any, float] | str | None = None,
+        class_weight: dict[Any, float] | str | None = "balanced",
         optimizer: str = "adam",
         learning_rate: float = 2e-3,
         learning_rate_schedule: str = "cosine",
