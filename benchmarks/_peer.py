@@ -17,7 +17,9 @@ BATCH_SIZE = 64
 
 def training_data(n_patches: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Make 8-bit images and class numbers."""
-    made = make_patches(n_patients=4, patches_per_patient=n_patches // 4, image_size=image_size, random_state=0)
+    made = make_patches(
+        n_patients=4, patches_per_patient=n_patches // 4, image_size=image_size, random_state=0
+    )
     return made.images, (made.labels == made.classes[1]).astype(int)
 
 

@@ -1,6 +1,6 @@
 """Time per epoch of HistoCNNClassifier over that of a plain Keras script with the same network and data.
 
-Fits of both alternate in one process. An epoch is timed from the end of the one before, so that the first one,
+Fits of both alternate in one process. An epoch is timed from the end of the one before, so that the first,
 with its tracing, does not count; whole fits are timed as well. The script is measured with Keras' default
 compilation (jit_compile="auto") and without XLA (False), and the ratio is against the faster of the two. CPU
 time, of all threads, is beside the time on the clock: it hardly notices what else the machine does.
@@ -36,7 +36,9 @@ def now() -> tuple[float, float]:
 class Clock(keras.callbacks.Callback):
     """Notes when each epoch ends."""
 
-    ends: ClassVar[list[tuple[float, float]]] = []  # of the fit that runs; the classifier makes its callbacks itself
+    ends: ClassVar[
+        list[tuple[float, float]]
+    ] = []  # of the fit that runs; the classifier makes its callbacks itself
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the time."""
@@ -97,13 +99,17 @@ def summarise(runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     }
     fastest = min(PEERS, key=lambda name: rows[name]["epoch"])
     rounds = list(zip(runs[OURS], runs[fastest], strict=True))
-    ratios = {time: [ours[time] / peer[time] for ours, peer in rounds] for time in ("epoch", "CPU of an epoch")}
+    ratios = {
+        time: [ours[time] / peer[time] for ours, peer in rounds] for time in ("epoch", "CPU of an epoch")
+    }
     return {"seconds": rows, "fastest peer": fastest, "ratios": ratios, "bar": BAR}
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--patches", type=int, default=4000)
     parser.add_argument("--image-size", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=4, help="of each fit, at least 2")

@@ -65,7 +65,9 @@ def read(root: Path, every: int) -> Data:
     return Data(images, positive, patches.groups[::every], names, patches.description.splitlines()[0])
 
 
-def folds(data: Data, rows: np.ndarray, n_folds: int, random_state: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def folds(
+    data: Data, rows: np.ndarray, n_folds: int, random_state: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Split rows by patient."""
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
     for train, test in splitter.split(rows, data.positive[rows], data.patients[rows]):
@@ -182,7 +184,9 @@ def resume(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     results = json.loads(path.read_text(encoding="utf-8"))
     differing = [name for name, value in identity.items() if results.get(name) != value]
     if differing:
-        raise SystemExit(f"{path} holds a run with another {', '.join(differing)}; give another --out, or remove it.")
+        raise SystemExit(
+            f"{path} holds a run with another {', '.join(differing)}; give another --out, or remove it."
+        )
     return results
 
 
@@ -215,19 +219,37 @@ def _mean_and_spread(values: Any) -> list[str]:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder of patches with two classes and patients in the names")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="random_state of the classifier")
-    parser.add_argument("--repeats", type=int, default=1, help="partitions into folds; the first has random_state 0")
-    parser.add_argument(
-        "--inner", type=int, nargs="?", const=3, default=0, metavar="FOLDS", help="score inside training parts only"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="""parameters of the classifier, for instance
-        epochs=20 augmentation=strong "augmentation={'flip': True, 'stain': 0.1}" """
+        "data", type=Path, help="folder of patches with two classes and patients in the names"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="random_state of the classifier")
+    parser.add_argument(
+        "--repeats", type=int, default=1, help="partitions into folds; the first has random_state 0"
+    )
+    parser.add_argument(
+        "--inner",
+        type=int,
+        nargs="?",
+        const=3,
+        default=0,
+        metavar="FOLDS",
+        help="score inside training parts only",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="""parameters of the classifier, for instance
+        epochs=20 augmentation=strong "augmentation={'flip': True, 'stain': 0.1}" """,
     )
     parser.add_argument("--every", type=int, default=1, help="use every n-th patch, for a quick try")
-    parser.add_argument("--out", type=Path, default=Path("idc_breast.json"), help="results, written and resumed")
+    parser.add_argument(
+        "--out", type=Path, default=Path("idc_breast.json"), help="results, written and resumed"
+    )
     return parser.parse_args()
 
 

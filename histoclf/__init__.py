@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
     from histoclf.datasets._synthetic import make_patches
-    from histoclf.evaluation import evaluate
+    from histoclf.evaluation._evaluate import evaluate
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
     from histoclf.persistence._model_file import load_model, save_model
@@ -49,7 +49,7 @@ _MODULE_OF = {
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
     "PixelScaler": "histoclf.preprocessing._scaling",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
-    "evaluate": "histoclf.evaluation",
+    "evaluate": "histoclf.evaluation._evaluate",
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",

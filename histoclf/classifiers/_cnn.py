@@ -55,10 +55,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
     learning_rate : float, default=0.002
         Highest learning rate.
     learning_rate_schedule : {"constant", "plateau", "cosine"}, default="cosine"
-        "cosine" rises linearly over the first 5 % of all steps and falls to zero along half a cosine "
-        "[3]_. "plateau"
-        divides the rate by ten when the validation loss (or, without one, the training loss) has not improved
-        for half of `n_iter_no_change` epochs.
+        "cosine" rises linearly over the first 5 % of all steps and falls to zero along half a cosine
+        [3]_. "plateau" divides the rate by ten when the validation loss (or, without one, the training loss)
+        has not improved for half of `n_iter_no_change` epochs.
     weight_decay : float, default=0.01
         Decoupled decay of the kernels, times the learning rate in every step [4]_.
     epochs : int or "auto", default="auto"
@@ -142,7 +141,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
     References
     ----------
     .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color
-    deconvolution",
+       deconvolution",
        Analytical and Quantitative Cytology and Histology 23 (2001), 291-299.
     .. [2] Y. Wu and K. He, "Group normalization", ECCV 2018.
     .. [3] I. Loshchilov and F. Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.

@@ -31,9 +31,11 @@ def warn_if_collapsed(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray,
     answers = np.bincount(predicted, minlength=len(classes)) / len(y)
     accuracy = float(np.mean(y == predicted))
     balanced = balanced_accuracy_score(y, predicted)
-    one_class = answers.max() >= max(_ALMOST_ALL, majority)
+    chance = 1.0 / np.count_nonzero(counts)
+    # Where one class is nearly everything, even a perfect model says little else; its balance then tells.
+    one_class = answers.max() >= _ALMOST_ALL and balanced <= chance + 0.05
     # Weighted classes trade accuracy for balance, so a model is at fault only if both are no better.
-    useless = accuracy <= majority and balanced <= 1.0 / len(classes) + 0.01
+    useless = accuracy <= majority and balanced <= chance + 0.01
     if not (one_class or useless):
         return
     what = (

@@ -85,7 +85,7 @@ class InputContract:
             other = _guess_units(images, low, high)
         elif self.whole and not _is_whole(images, *_TO_PIXELS[self.units]):
             other = _recognise_whole(images, skip=self.units)
-        elif self.units == "0-255" and 0 < high <= 1 and not _is_whole(images, 1.0, 0.0):
+        if other is None and self.units == "0-255" and 0 < high <= 1 and not _is_whole(images, 1.0, 0.0):
             other = "0-1"
         if other is not None:
             raise InputContractError(
@@ -209,8 +209,10 @@ def _guess_units(images: np.ndarray, low: float, high: float) -> str:
 def _recognise_whole(images: np.ndarray, skip: str) -> str | None:
     """Name the units in which the images are whole 8-bit numbers; None if there are none."""
     candidates = {**_TO_PIXELS, **_MISTAKES}
+    low, high = _range_of(images)
     for units, (scale, offset) in candidates.items():
-        if units != skip and _is_whole(images, scale, offset):
+        has_contrast = (high - low) * scale > 0.5  # one even level fits many units, and tells nothing
+        if units != skip and has_contrast and _is_whole(images, scale, offset):
             return units
     return None
 
@@ -219,8 +221,8 @@ def _is_whole(images: np.ndarray, scale: float, offset: float) -> bool:
     """Whether the images become whole numbers in 0-255, in a sample of them."""
     step = max(1, len(images) // _N_SAMPLED)
     values = images[::step].astype("float32") * np.float32(scale) + np.float32(offset)
-    if values.min() < -0.02 or values.max() > 255.02:
-        return False
+    if values.min() < -0.02 or values.max() > 255.02 or 1e-4 < values.max() < 0.5:
+        return False  # the last: not black, but darker than any 8-bit pixel
     return bool(np.abs(values - np.rint(values)).max() < 0.02)
 
 

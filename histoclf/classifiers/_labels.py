@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
@@ -82,7 +82,16 @@ def combine_weights(
     weights : ndarray of shape (n_samples,), float32
         With mean 1 over `rows`, so that the learning rate means the same whatever the weights' unit.
     """
-    by_class = compute_sample_weight(class_weight, y, indices=rows if isinstance(class_weight, str) else None)
+    if isinstance(class_weight, str):
+        present = np.unique(y[rows])
+        balance = compute_class_weight(
+            class_weight, classes=present, y=y[rows], sample_weight=sample_weight[rows]
+        )
+        # Looked up here: compute_sample_weight takes the label "0" for the number 0 in a dict.
+        by_label = dict(zip(present.tolist(), balance.tolist(), strict=True))
+        by_class = np.array([by_label.get(label, 1.0) for label in y.tolist()])
+    else:
+        by_class = compute_sample_weight(class_weight, y)
     weights = by_class * sample_weight
     mean = weights[rows].mean()
     if not mean > 0:

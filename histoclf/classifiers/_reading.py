@@ -128,6 +128,10 @@ def _as_images(
     X = _refuse_ragged(X)
     if not hasattr(X, "shape"):
         X = np.asarray(X)
+    if X.shape[:1] == (0,):
+        raise InputContractError(
+            "X is empty: 0 sample(s). Expected at least one image; check the folder or filter that gave X."
+        )
     if len(X.shape) < 3:
         return _rows_as_images(estimator, X, reset, image_format)
     if image_format is not None and image_format.kind in ("rows", "table"):

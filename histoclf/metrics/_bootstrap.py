@@ -30,7 +30,7 @@ def bootstrap_patients(
     n_resamples : int, default=1000
         Number of draws.
     random_state : int, RandomState instance or None, default=0
-        Seed of the draws; the same seed draws the same patients, so that differences of two statistics are paired.
+        Seed of the draws. The same seed draws the same patients, so that two statistics can be compared.
 
     Returns
     -------

@@ -37,8 +37,8 @@ def patient_accuracy(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -
 def within_patient_auc(y: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
     """Average the area under the ROC curve within each patient, every patient counting the same.
 
-    A model that only tells patients apart, by their stain, has 0.5 here. Patients with a single class have no such
-    area and do not count. Of several classes, the area of a patient is the mean over the classes that
+    A model that only tells patients apart, by their stain, has 0.5 here. Patients with a single class have no
+    such area and do not count. Of several classes, the area of a patient is the mean over the classes that
     the patient has, each against the rest.
 
     Parameters

@@ -1,7 +1,7 @@
 """Scores under many sets of sample weights at once.
 
-A bootstrap sample is a set of weights: how often each row was drawn. Scoring a thousand of them in a few matrix
-products, rather than a thousand times, makes intervals as good as free.
+A bootstrap sample is a set of weights: how often each row was drawn. Scoring a thousand of them in a few
+matrix products, rather than a thousand times, makes intervals as good as free.
 """
 
 from __future__ import annotations
@@ -103,21 +103,21 @@ def weighted_auc(y: np.ndarray, probabilities: np.ndarray, weights: np.ndarray |
 
 
 def one_against_rest(y: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute the area of each class against the rest, shape (n_sets, n_classes); (n_sets, 1) of two classes."""
+    """Compute the area of each class against the rest, (n_sets, n_classes); of two classes (n_sets, 1)."""
     n_classes = probabilities.shape[1]
     classes = [1] if n_classes == 2 else range(n_classes)
     return np.stack([_binary_auc(y == c, probabilities[:, c], weights) for c in classes], axis=1)
 
 
 def _binary_auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Share of (positive, negative) pairs in the right order, after Mann and Whitney."""
-    order = np.argsort(scores, kind="stable")
-    scores, positive, weights = scores[order], positive[order], weights[:, order]
-    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])  # rows of equal score are one step
-    above = np.add.reduceat(weights * positive, starts, axis=1)
-    below = np.add.reduceat(weights * ~positive, starts, axis=1)
-    pairs = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
-    return _ratio(pairs, above.sum(axis=1) * below.sum(axis=1))
+    """Share of (positive, negative) pairs in the right order, after Mann and Whitney; a tie is half right."""
+    rows, others = np.flatnonzero(positive), np.flatnonzero(~positive)
+    others = others[np.argsort(scores[others])]
+    below = np.zeros((len(weights), len(others) + 1))
+    np.cumsum(weights[:, others], axis=1, out=below[:, 1:])
+    first, last = (np.searchsorted(scores[others], scores[rows], side) for side in ("left", "right"))
+    pairs = (weights[:, rows] * (below[:, first] + below[:, last])).sum(axis=1) / 2
+    return _ratio(pairs, weights[:, rows].sum(axis=1) * below[:, -1])
 
 
 def _weights(weights: np.ndarray | None, n_samples: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class Engine:
         if self._compiled_for == (optimizer, weight_decay):
             return
         optimizer_ = keras.optimizers.get(optimizer)
-        config = {**optimizer_.get_config(), "weight_decay": weight_decay or None}
+        config = {**optimizer_.get_config(), "weight_decay": weight_decay}
         optimizer_ = type(optimizer_).from_config(config)
         optimizer_.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -72,7 +72,7 @@ class Engine:
 
     def optimizer_state(self) -> Weights:
         """Copy the optimizer's memory."""
-        return [np.array(variable) for variable in self.model.optimizer.variables]
+        return [np.array(variable.numpy()) for variable in self.model.optimizer.variables]
 
     def predict(self, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Compute the logits of images in the units the network is fed, in chunks of one fixed size.

@@ -127,6 +127,10 @@ class PatchFeed(keras.utils.PyDataset):
         order = self._generator.permutation(len(self._rows))
         self._batches = np.array_split(self._rows[order], self._n_batches)
 
+    def release(self) -> None:
+        """Let go of the images: TensorFlow never lets go of a feed that it was given."""
+        vars(self).update(_images=None, _targets=None, _weights=None, _rows=None, _batches=None)
+
 
 class _Loop(BaseWrapper):
     """scikeras' loop over a feed: its data transformers exchange row numbers for the feed."""
@@ -199,7 +203,10 @@ def train(
         *([stopper] if stopper else []),
         *([ProgressBar(plan.epochs)] if plan.verbose else []),
     ]
-    history = _run_scikeras(engine.model, feed, plan.epochs, callbacks)
+    try:
+        history = _run_scikeras(engine.model, feed, plan.epochs, callbacks)
+    finally:
+        feed.release()
     _refuse_divergence(history["loss"], plan)
     best = stopper.best_epoch + 1 if stopper else len(history["loss"])
     return TrainingResult(engine.model.get_weights(), history, best)

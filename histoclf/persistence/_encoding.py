@@ -96,19 +96,19 @@ def _build_object_array(parts: list[Any]) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _take_random_state_apart(random_state: np.random.RandomState) -> list[Any]:
-    name, *numbers = random_state.get_state()
-    if name != "MT19937":
+def _take_random_state_apart(random_state: np.random.RandomState) -> dict[str, Any]:
+    state = random_state.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
         raise TypeError(
-            f"random_state draws from {name}, for which model files have no rule. Expected an int or a plain "
-            "np.random.RandomState; set_params(random_state=0) before saving."
+            f"random_state draws from {state['bit_generator']}, for which model files have no rule. Expected "
+            "an int or a plain np.random.RandomState; set_params(random_state=0) before saving."
         )
-    return numbers
+    return state
 
 
-def _build_random_state(parts: list[Any]) -> np.random.RandomState:
+def _build_random_state(state: dict[str, Any]) -> np.random.RandomState:
     random_state = np.random.RandomState()
-    random_state.set_state(("MT19937", *parts))
+    random_state.set_state(state)
     return random_state
 
 

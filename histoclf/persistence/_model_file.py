@@ -207,15 +207,15 @@ def _check_source(path: Path) -> None:
 
 
 def _check_format(document: Any) -> None:
-    found = document.get("format") if isinstance(document, dict) else None
-    if type(found) is not int or not isinstance(document, dict):
+    if not isinstance(document, dict) or type(document.get("format")) is not int:
         raise ModelFileError("it states no format, so histoclf did not write it")
+    found = document["format"]
     if found > FORMAT:
         raise ModelFileError(
             f"it is of format {found}, written by histoclf {document.get('histoclf')}, and this version "
             f"reads formats up to {FORMAT}; upgrade histoclf"
         )
-    if document.get("class") not in CLASSIFIERS:
+    if document.get("class") not in list(CLASSIFIERS):  # it may be anything, hashable or not
         raise ModelFileError(
             f"it holds a {document.get('class')!r}, which is none of the classes that may be loaded: "
             f"{sorted(CLASSIFIERS)}"

@@ -64,7 +64,7 @@ class Augmentation(BaseEstimator):
     References
     ----------
     .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color
-    deconvolution",
+       deconvolution",
        Analytical and Quantitative Cytology and Histology 23 (2001), 291-299.
     .. [2] D. Tellez et al., "Quantifying the effects of data augmentation and stain color normalization in
        convolutional neural networks for computational pathology", Medical Image Analysis 58 (2019), 101544.

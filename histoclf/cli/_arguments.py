@@ -1,0 +1,55 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the folder, and how to read classes and patients from it."""
+    parser.add_argument(
+        "folder", metavar="DIR", help="folder of patches, with a folder per class or telling names"
+    )
+    parser.add_argument(
+        "--groups",
+        default="auto",
+        metavar="auto|name|folder|none|REGEX",
+        help="who the patients are: from names of a known convention (auto), from a folder per patient, "
+        "unknown, or the group of a regular expression that is searched in the path (default: auto)",
+    )
+    parser.add_argument(
+        "--labels",
+        default="auto",
+        metavar="auto|name|folder|REGEX",
+        help="which class a patch has, in the same way (default: auto)",
+    )
+    parser.add_argument(
+        "--label-table",
+        default="auto",
+        metavar="auto|benign_malignant|idc|none",
+        help="table of spellings by which labels are cleaned (default: auto)",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how to train."""
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training part")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any parameter of HistoCNNClassifier, such as class_weight=balanced or augmentation__stain=0.1; "
+        "may be repeated",
+    )
+
+
+def add_writing_arguments(
+    parser: argparse.ArgumentParser, name: str, what: str, required: bool = True
+) -> None:
+    """Add the file to write, and the consent to replace one."""
+    parser.add_argument(name, required=required, metavar="FILE", help=what)
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")

@@ -1,0 +1,42 @@
+"""``histoclf evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from histoclf import __version__
+from histoclf.cli._inputs import make_classifier, read_folder
+from histoclf.cli._network import load_network
+from histoclf.cli._outputs import check_target
+from histoclf.evaluation._evaluate import evaluate
+from histoclf.persistence._archive import write_atomically
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate on the patches of a folder, and print the table."""
+    check_target(args.json, args.force)
+    classifier = make_classifier(args)
+    patches = read_folder(args)
+    load_network(args.quiet)
+    evaluation = evaluate(
+        classifier,
+        patches.paths,
+        patches.labels,
+        groups=patches.groups,
+        cv=args.folds,
+        random_state=args.seed,
+        verbose=0 if args.quiet else 1,
+    )
+    print(f"\n{evaluation.to_text()}")
+    if args.json:
+        content = _provenance(args, classifier) | evaluation.to_dict()
+        write_atomically(Path(args.json), (json.dumps(content, indent=1) + "\n").encode())
+        print(f"\nScores written to {args.json}")
+    return 0
+
+
+def _provenance(args: argparse.Namespace, classifier: object) -> dict[str, object]:
+    """Say what the numbers are of."""
+    return {"histoclf": __version__, "folder": args.folder, "seed": args.seed, "classifier": repr(classifier)}

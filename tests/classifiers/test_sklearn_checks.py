@@ -1,0 +1,37 @@
+"""scikit-learn's own checks."""
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from histoclf import HistoCNNClassifier
+from tests.tiny import textures, tiny_cnn
+
+EXPECTED_FAILED = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "training is stochastic: the order of the rows, and what each row drops, are drawn, so a row given twice "
+        "is drawn for twice; without randomness weights equal repetitions, as the test below shows"
+    )
+}
+
+
+@pytest.mark.filterwarnings(
+    "ignore::histoclf.exceptions.CollapsedModelWarning"
+)  # random data: nothing to learn
+@parametrize_with_checks([HistoCNNClassifier()], expected_failed_checks=lambda estimator: EXPECTED_FAILED)
+def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")  # five steps are few
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_without_randomness_a_weight_of_two_is_a_row_given_twice(class_weight):
+    X, y = textures(32)
+    weights = np.tile([0.0, 1.0, 2.0, 3.0], 8)[np.random.default_rng(0).permutation(32)]
+    rows = np.repeat(np.arange(32), weights.astype(int))
+    params = {"dropout": 0.0, "batch_size": 1000, "epochs": 5, "class_weight": class_weight}
+    weighted = tiny_cnn(**params).fit(X, y, sample_weight=weights)
+    repeated = tiny_cnn(**params).fit(X[rows], y[rows])
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-3)
+    plain = tiny_cnn(**params).fit(X, y)
+    assert np.abs(weighted.predict_proba(X) - plain.predict_proba(X)).max() > 0.01

@@ -1,0 +1,229 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import GroupShuffleSplit, KFold, StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from histoclf import HistoCNNClassifier
+from histoclf.datasets import make_patches
+from histoclf.evaluation import evaluate
+from histoclf.exceptions import CollapsedModelWarning, LabelError
+from histoclf.io import save_patches
+from histoclf.preprocessing import PixelScaler
+
+MADE = make_patches(n_patients=6, patches_per_patient=10, image_size=16, random_state=0)
+ROWS = MADE.images.reshape(60, -1) / 255
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remember what fit was given; answer the classes' shares, or what a feature says."""
+
+    seen: list = []  # noqa: RUF012 - of the class, since evaluate fits clones
+
+    def __init__(self, *, says=None, warns=None):
+        self.says = says
+        self.warns = warns
+
+    def fit(self, X, y, groups=None):
+        if self.warns:
+            warnings.warn(self.warns, CollapsedModelWarning, stacklevel=2)
+        self.seen.append((X, y, groups))
+        self.classes_ = np.unique(y) if self.says is None else np.array(self.says)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+@pytest.fixture
+def seen():
+    Recorder.seen.clear()
+    return Recorder.seen
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    model = LogisticRegression(max_iter=2000)
+    return evaluate(model, ROWS, MADE.labels, groups=MADE.groups, cv=3)
+
+
+def test_probabilities_are_those_of_cross_val_predict(evaluation):
+    expected = cross_val_predict(
+        LogisticRegression(max_iter=2000),
+        ROWS,
+        MADE.labels,
+        groups=MADE.groups,
+        cv=StratifiedGroupKFold(3, shuffle=True, random_state=0),
+        method="predict_proba",
+    )
+    assert np.array_equal(evaluation.probabilities, expected)
+    assert evaluation.classes.tolist() == ["benign", "malignant"]
+
+
+def test_scores_are_those_of_scikit_learn(evaluation):
+    row = evaluation.rows[0]
+    predicted = evaluation.classes[evaluation.probabilities.argmax(axis=1)]
+    assert row.balanced_accuracy == pytest.approx(balanced_accuracy_score(MADE.labels, predicted))
+    assert row.auc == pytest.approx(roc_auc_score(MADE.labels, evaluation.probabilities[:, 1]))
+    assert row.accuracy == pytest.approx(np.mean(MADE.labels == predicted))
+    low, high = row.auc_interval
+    assert low <= row.auc <= high
+
+
+def test_baselines_are_always_there_on_the_same_folds(evaluation):
+    assert [row.name for row in evaluation.rows] == ["LogisticRegression", "mean colour", "majority class"]
+    majority = evaluation.rows[2]
+    assert (majority.balanced_accuracy, majority.auc, majority.within_patient_auc) == (0.5, 0.5, 0.5)
+    assert majority.accuracy == max(np.unique(MADE.labels, return_counts=True)[1]) / 60
+    assert evaluation.folds.min() == 0
+    assert evaluation.folds.max() == 2
+    assert len(evaluation.fit_times) == 3
+
+
+def test_a_seed_gives_the_same_evaluation(evaluation):
+    again = evaluate(LogisticRegression(max_iter=2000), ROWS, MADE.labels, groups=MADE.groups, cv=3)
+    assert again.rows == evaluation.rows
+
+
+def test_fit_is_given_the_patients_of_its_part(seen):
+    evaluate(Recorder(), ROWS, MADE.labels, groups=MADE.groups, cv=2)
+    assert [len(groups) for _, _, groups in seen] == [len(y) for _, y, _ in seen]
+    assert {*seen[0][2]} & {*seen[1][2]} == set()
+
+
+def test_patients_are_routed_through_a_pipeline(seen):
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(PixelScaler(), Recorder().set_fit_request(groups=True))
+        evaluate(pipeline, MADE.images.reshape(60, -1), MADE.labels, groups=MADE.groups, cv=2)
+    assert seen[0][2] is not None
+
+
+def test_unknown_patients_are_no_argument_of_fit_and_a_warning(seen):
+    evaluation = evaluate(Recorder(), ROWS, MADE.labels, cv=2)
+    assert seen[0][2] is None
+    assert "patients are unknown" in evaluation.warnings[0]
+    assert np.isnan(evaluation.rows[0].patient_accuracy)
+
+
+def test_warnings_of_fits_become_words(seen):
+    evaluation = evaluate(Recorder(warns="it collapsed"), ROWS, MADE.labels, groups=MADE.groups, cv=2)
+    assert "Folds 1, 2: it collapsed" in evaluation.warnings
+    assert "6 patients are few" in evaluation.warnings[0]
+
+
+def test_patients_on_both_sides_are_a_warning():
+    cv = KFold(2, shuffle=True, random_state=0)
+    evaluation = evaluate(DummyClassifier(), ROWS, MADE.labels, groups=MADE.groups, cv=cv)
+    assert any("6 patients are both trained on and tested on (P01" in text for text in evaluation.warnings)
+
+
+def test_rows_that_no_fold_tests_are_left_out_and_said():
+    cv = GroupShuffleSplit(1, test_size=2, random_state=0)
+    evaluation = evaluate(DummyClassifier(), ROWS, MADE.labels, groups=MADE.groups, cv=cv)
+    assert np.isnan(evaluation.probabilities[evaluation.folds < 0]).all()
+    assert "40 of 60 patches were never tested" in evaluation.warnings[-1]
+
+
+def test_two_jobs_give_what_one_gives():
+    one, two = (
+        evaluate(
+            LogisticRegression(max_iter=2000), ROWS, MADE.labels, groups=MADE.groups, cv=2, n_jobs=n_jobs
+        )
+        for n_jobs in (1, 2)
+    )
+    assert one.rows == two.rows
+
+
+def test_the_estimator_and_the_data_are_not_changed():
+    model, X = LogisticRegression(max_iter=2000), ROWS.copy()
+    evaluate(model, X, MADE.labels, groups=MADE.groups, cv=2)
+    assert not hasattr(model, "coef_")
+    assert np.array_equal(X, ROWS)
+
+
+def test_three_classes_and_patients_of_one_class():
+    made = make_patches(n_patients=9, patches_per_patient=9, image_size=16, n_classes=3, random_state=0)
+    kept = made.labels == np.repeat(np.tile(made.classes, 3), 9)  # each patient's own class only
+    X, y, groups = made.images[kept].reshape(kept.sum(), -1) / 255, made.labels[kept], made.groups[kept]
+    evaluation = evaluate(LogisticRegression(max_iter=2000), X, y, groups=groups, cv=3)
+    assert evaluation.probabilities.shape == (kept.sum(), 3)
+    assert evaluation.rows[0].n_within == 0
+    assert 0 <= evaluation.rows[0].patient_auc <= 1
+    assert evaluation.rows[2].patient_balanced_accuracy == pytest.approx(1 / 3)
+    assert "Every patient has one class" in evaluation.to_text()
+
+
+def test_numbers_are_labels_too():
+    y = (MADE.labels == "malignant").astype(int)
+    evaluation = evaluate(LogisticRegression(max_iter=2000), ROWS, y, groups=MADE.groups, cv=2)
+    assert evaluation.classes.tolist() == [0, 1]
+
+
+def test_a_column_of_paths_is_taken(tmp_path):
+    paths = save_patches(MADE.images, MADE.labels, MADE.groups, MADE.coords, tmp_path)
+    of_files = evaluate(DummyClassifier(), pd.Series(paths), MADE.labels, groups=MADE.groups, cv=2)
+    of_arrays = evaluate(DummyClassifier(), MADE.images, MADE.labels, groups=MADE.groups, cv=2)
+    assert of_files.rows[1].auc == pytest.approx(of_arrays.rows[1].auc, abs=0.05)
+
+
+def test_flattened_images_keep_their_colours():
+    flat = MADE.images.reshape(60, -1)
+    pipeline = make_pipeline(PixelScaler(), Shaped(image_shape=(16, 16, 3)))
+    with_shape = evaluate(pipeline, flat, MADE.labels, groups=MADE.groups, cv=2)
+    as_images = evaluate(DummyClassifier(), MADE.images, MADE.labels, groups=MADE.groups, cv=2)
+    assert with_shape.rows[1] == as_images.rows[1]
+
+
+class Shaped(DummyClassifier):
+    """A classifier that knows the shape of flattened images."""
+
+    def __init__(self, *, image_shape=None):
+        super().__init__()
+        self.image_shape = image_shape
+
+
+def test_folds_are_announced(capsys):
+    evaluate(DummyClassifier(), ROWS, MADE.labels, groups=MADE.groups, cv=2, verbose=1)
+    said = capsys.readouterr().out
+    assert "fold 2 of 2: training on 30 patches of 3 patients, testing on 30 patches of 3 patients" in said
+
+
+def test_what_cannot_be_evaluated_is_said():
+    with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
+        evaluate(LinearSVC(), ROWS, MADE.labels)
+    with pytest.raises(ValueError, match="y has only 1 class, 'benign'"):
+        evaluate(DummyClassifier(), ROWS, ["benign"] * 60)
+    with pytest.raises(LabelError, match="1 labels are missing"):
+        evaluate(DummyClassifier(), ROWS, np.array([None, *MADE.labels[1:]], dtype=object))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        evaluate(DummyClassifier(), ROWS, MADE.labels[1:])
+    with pytest.raises(ValueError, match=r"has the classes \['x', 'y'\], but y has"):
+        evaluate(Recorder(says=["x", "y"]), ROWS, MADE.labels, groups=MADE.groups, cv=2)
+
+
+def test_the_network_is_evaluated_by_patient():
+    clf = HistoCNNClassifier(filters=(8, 8), epochs=2, early_stopping=True, random_state=0)
+    evaluation = evaluate(clf, MADE.images, MADE.labels, groups=MADE.groups, cv=2)
+    assert evaluation.rows[0].name == "HistoCNNClassifier"
+    assert evaluation.probabilities.sum(axis=1) == pytest.approx(np.ones(60))
+
+
+@pytest.mark.real_data
+def test_mean_colour_on_real_patches_has_the_published_numbers(real_data):
+    from histoclf.io import find_patches
+
+    patches = find_patches(real_data / "idc_breast")
+    evaluation = evaluate(DummyClassifier(), patches.paths, patches.labels, groups=patches.groups)
+    colour, majority = evaluation.rows[1:]
+    found = (colour.balanced_accuracy, colour.auc, colour.within_patient_auc)
+    assert found == pytest.approx((0.829, 0.874, 0.908), abs=0.001)
+    assert colour.n_within == 4
+    assert (majority.balanced_accuracy, majority.auc, majority.within_patient_auc) == (0.5, 0.5, 0.5)

@@ -1,0 +1,132 @@
+"""Compiled networks that are lent out."""
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+
+from histoclf.networks import _engine
+from histoclf.networks._engine import Engine, borrow_engine
+from tests.networks.test_architectures import IMAGES, SPEC
+
+
+@pytest.fixture(scope="module")
+def engine():
+    engine = Engine(SPEC)
+    engine.compile("adam", 0.01)
+    return engine
+
+
+@pytest.fixture
+def no_engines(monkeypatch):
+    monkeypatch.setattr(_engine, "_engines", type(_engine._engines)())
+    return _engine._engines
+
+
+def test_an_image_s_logits_do_not_depend_on_its_company(engine):
+    images = np.random.default_rng(1).integers(0, 256, (130, 16, 16, 3)).astype("uint8")
+    together = engine.predict(images)
+    order = np.random.default_rng(2).permutation(130)
+    np.testing.assert_array_equal(engine.predict(images[order]), together[order])
+    for row in (0, 63, 64, 129):
+        np.testing.assert_array_equal(engine.predict(images[row : row + 1])[0], together[row])
+    assert together.shape == (130, 2)
+
+
+def test_initial_weights_follow_the_generator(engine):
+    weights = [engine.initial_weights(np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not np.array_equal(weights[0][0], weights[2][0])
+
+
+def test_initial_kernels_have_the_variance_of_he_and_the_rest_starts_as_the_layers_do(engine):
+    weights = engine.initial_weights(np.random.default_rng(0))
+    by_name = {v.path: w for v, w in zip(engine.model.weights, weights, strict=True)}
+    kernel = by_name["conv_1/kernel"]
+    assert kernel.std() == pytest.approx(np.sqrt(2 / np.prod(kernel.shape[:3])), rel=0.1)
+    assert np.all(by_name["norm_1/gamma"] == 1)
+    assert np.all(by_name["logits/bias"] == 0)
+
+
+def test_reset_restarts_the_optimizer_and_the_random_streams(engine):
+    states = []
+    for _ in range(2):
+        engine.reset_training(np.random.default_rng(0), None)
+        states.append([variable.numpy() for variable in engine._random_states()])
+        engine.model.train_on_batch(IMAGES, np.array([0, 1, 0, 1]))
+        assert any(np.abs(state).max() > 0 for state in engine.optimizer_state()[2:])
+    assert states[0]
+    np.testing.assert_array_equal(states[0], states[1])
+    engine.reset_training(np.random.default_rng(0), None)
+    assert all(np.all(state == 0) for state in engine.optimizer_state()[2:])
+
+
+def test_the_optimizer_s_memory_can_be_put_back(engine):
+    engine.model.train_on_batch(IMAGES, np.array([0, 1, 0, 1]))
+    state = engine.optimizer_state()
+    engine.reset_training(np.random.default_rng(0), state)
+    for a, b in zip(engine.optimizer_state(), state, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_compiling_for_the_same_again_keeps_the_graph(engine):
+    optimizer = engine.model.optimizer
+    engine.compile("adam", 0.01)
+    assert engine.model.optimizer is optimizer
+
+
+def test_weight_decay_is_for_kernels_only(engine):
+    optimizer = engine.model.optimizer
+    decayed = [v.path for v in engine.model.trainable_variables if optimizer._use_weight_decay(v)]
+    assert decayed == ["conv_1/kernel", "conv_2/kernel", "logits/kernel"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+def test_every_optimizer_takes_weight_decay_even_of_zero(optimizer):
+    engine = Engine(SPEC)
+    for decay in (0.01, 0.0):
+        engine.compile(optimizer, decay)
+        assert engine.model.optimizer.weight_decay == decay
+
+
+def test_a_spec_has_one_engine_and_the_oldest_go(no_engines, monkeypatch):
+    monkeypatch.setattr(_engine, "_MAX_ENGINES", 2)
+    specs = [dataclasses.replace(SPEC, filters=(width,)) for width in (2, 3, 4)]
+    with borrow_engine(specs[0]) as first, borrow_engine(specs[1]):
+        pass
+    with borrow_engine(specs[0]) as again:
+        assert again is first
+    with borrow_engine(specs[2]):
+        pass
+    assert list(no_engines) == [specs[0], specs[2]]
+
+
+def test_weights_are_loaded_before_it_is_lent(no_engines):
+    with borrow_engine(SPEC) as engine:
+        weights = [weight + 1 for weight in engine.model.get_weights()]
+    with borrow_engine(SPEC, weights) as engine:
+        np.testing.assert_array_equal(engine.model.get_weights()[0], weights[0])
+
+
+def test_one_thread_at_a_time(no_engines):
+    weights = []
+    with borrow_engine(SPEC) as engine:
+        start = engine.model.get_weights()
+    weights = [[weight * scale for weight in start] for scale in (1.0, 2.0)]
+    results: dict[int, list[np.ndarray]] = {0: [], 1: []}
+
+    def work(which):
+        for _ in range(5):
+            with borrow_engine(SPEC, weights[which]) as engine:
+                results[which].append(engine.predict(IMAGES))
+
+    workers = [threading.Thread(target=work, args=(which,)) for which in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for found in results.values():
+        assert len(found) == 5
+        assert all(np.array_equal(found[0], logits) for logits in found)
+    assert not np.array_equal(results[0][0], results[1][0])

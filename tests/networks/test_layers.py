@@ -1,0 +1,51 @@
+"""Scaling and optical density, against numpy."""
+
+import keras
+import numpy as np
+import pytest
+
+from histoclf.networks._layers import OpticalDensity, ToPixels, from_optical_density, to_optical_density
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "given"),
+    [
+        (1.0, 0.0, PIXELS.astype("uint8")),
+        (255.0, 0.0, PIXELS / 255),
+        (127.5, 127.5, PIXELS / 127.5 - 1),
+        ([10.0, 20.0, 30.0], [1.0, 2.0, 3.0], (PIXELS - [1, 2, 3]) / [10, 20, 30]),
+    ],
+)
+def test_to_pixels_brings_every_unit_to_0_255(scale, offset, given):
+    pixels = keras.ops.convert_to_numpy(ToPixels(np.atleast_2d(scale), np.atleast_2d(offset))(given))
+    assert pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels, PIXELS, atol=1e-3)
+
+
+def test_optical_density_is_the_logarithm_of_the_missing_light():
+    expected = -np.log((PIXELS + 1) / 256)
+    np.testing.assert_allclose(to_optical_density(PIXELS), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(OpticalDensity()(PIXELS), expected - 0.4, rtol=1e-5, atol=1e-6)
+
+
+def test_optical_density_is_finite_below_black_and_zero_at_white():
+    density = keras.ops.convert_to_numpy(to_optical_density(np.array([-5.0, 0.0, 255.0], dtype="float32")))
+    np.testing.assert_allclose(density, [np.log(256), np.log(256), 0.0], rtol=1e-6)
+
+
+def test_optical_density_can_be_undone():
+    np.testing.assert_allclose(from_optical_density(to_optical_density(PIXELS)), PIXELS, atol=1e-3)
+
+
+def test_a_dimmer_lamp_shifts_the_density_by_a_constant():
+    bright = np.array([[99.0, 199.0]], dtype="float32")
+    shift = keras.ops.convert_to_numpy(to_optical_density((bright + 1) / 2 - 1) - to_optical_density(bright))
+    np.testing.assert_allclose(shift, np.log(2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [ToPixels([[2.0]], [[1.0]]), OpticalDensity()])
+def test_layers_can_be_built_again_from_their_config(layer):
+    again = type(layer).from_config(layer.get_config())
+    np.testing.assert_array_equal(again(PIXELS), layer(PIXELS))
