@@ -24,7 +24,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -43,6 +43,7 @@ class Data:
     patients: np.ndarray
     names: list[str]
     description: str
+    leaky: bool  # whether patches of one patient may be on both sides
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,23 @@ class Part:
     test: np.ndarray
 
 
-def read(root: Path, every: int) -> Data:
+def read(root: Path, every: int, leaky: bool = False) -> Data:
     """Decode the folder's patches at the size most of them have."""
     patches = find_patches(root)
     paths = patches.paths[::every]
     images = load_patches(paths, image_size=common_size(paths)).images
     names = [Path(path).relative_to(root).as_posix() for path in paths]
     positive = (patches.labels[::every] == patches.classes[1]).astype(int)
-    return Data(images, positive, patches.groups[::every], names, patches.description.splitlines()[0])
+    return Data(images, positive, patches.groups[::every], names, patches.description.splitlines()[0], leaky)
 
 
 def folds(
     data: Data, rows: np.ndarray, n_folds: int, random_state: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Split rows by patient."""
+    """Split rows by patient, or at random if that is asked for."""
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+    if data.leaky:
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
     for train, test in splitter.split(rows, data.positive[rows], data.patients[rows]):
         yield rows[train], rows[test]
 
@@ -182,7 +185,7 @@ def resume(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {**identity, "versions": versions(), "fits": {}}
     results = json.loads(path.read_text(encoding="utf-8"))
-    differing = [name for name, value in identity.items() if results.get(name) != value]
+    differing = [name for name, value in identity.items() if results.get(name, value) != value]
     if differing:
         raise SystemExit(
             f"{path} holds a run with another {', '.join(differing)}; give another --out, or remove it."
@@ -246,6 +249,9 @@ def parse() -> argparse.Namespace:
         help="""parameters of the classifier, for instance
         epochs=20 augmentation=strong "augmentation={'flip': True, 'stain': 0.1}" """,
     )
+    parser.add_argument(
+        "--random-split", action="store_true", help="ignore the patients, to see by how much that flatters"
+    )
     parser.add_argument("--every", type=int, default=1, help="use every n-th patch, for a quick try")
     parser.add_argument(
         "--out", type=Path, default=Path("idc_breast.json"), help="results, written and resumed"
@@ -257,11 +263,15 @@ def main() -> None:
     """Run what is missing, and print the table."""
     arguments = parse()
     settings = dict(item.split("=", 1) for item in arguments.set)
-    data = read(arguments.data, arguments.every)
+    data = read(arguments.data, arguments.every, arguments.random_split)
     print(data.description)
     identity = {
         "settings": settings,
+        "parameters": {
+            name: repr(value) for name, value in build_classifier(settings, 0).get_params().items()
+        },
         "inner": arguments.inner,
+        "random_split": arguments.random_split,
         "data": hashlib.sha256("\n".join(data.names).encode()).hexdigest(),
     }
     results = resume(arguments.out, identity)

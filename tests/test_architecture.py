@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from importlinter import cli as import_linter
 
 from tests.conftest import REPO
 
@@ -71,9 +70,11 @@ def run_script(script: str, env: dict[str, str]) -> str:
 # --- who imports what --------------------------------------------------------------------------------------
 
 
-def test_imports_keep_the_contract_of_setup_cfg(capsys):
-    broken = import_linter.lint_imports(config_filename=str(REPO / "setup.cfg"), no_cache=True, no_logo=True)
-    assert not broken, capsys.readouterr().out
+def test_imports_keep_the_contract_of_setup_cfg():
+    # In a process of its own: import-linter configures logging, which closes handlers of other libraries.
+    code = "import sys; from importlinter import cli; sys.exit(cli.lint_imports(no_cache=True, no_logo=True))"
+    linter = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert linter.returncode == 0, linter.stdout + linter.stderr
 
 
 @each_module

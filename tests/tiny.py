@@ -10,7 +10,7 @@ LABELS = np.array(["coarse", "fine"])
 
 
 def textures(n: int = 64, *, size: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Fine and coarse noise in random colours, by turns: images (n, size, size, 3), uint8, and their labels."""
+    """Fine and coarse noise in random colours, by turns: images (n, size, size, 3), uint8, and labels."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n) % 2
     images = np.empty((n, size, size, 3), dtype=np.uint8)

@@ -207,7 +207,7 @@ def test_all_unreadable_files_are_named(spoilt):
 
 def test_unreadable_files_can_be_skipped_and_are_counted(spoilt):
     with pytest.warns(SkippedImagesWarning, match="2"):
-        clf = tiny_cnn(image_size=16, on_error="skip", early_stopping=True).fit(
+        clf = tiny_cnn(image_size=16, on_error="skip", early_stopping=True, epochs=8).fit(
             spoilt, y, sample_weight=np.ones(len(y)), groups=np.arange(64) // 8
         )
     assert clf.n_skipped_ == 2

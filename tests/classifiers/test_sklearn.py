@@ -1,6 +1,5 @@
 """The classifier among scikit-learn's tools: what wrappers of networks get wrong."""
 
-import os
 import subprocess
 import sys
 
@@ -244,9 +243,3 @@ def test_memory_grows_by_less_than_a_megabyte_a_fit(child_env):
     command = [sys.executable, "-c", _MEMORY]
     done = subprocess.run(command, check=True, env=child_env, capture_output=True, text=True, timeout=300)
     assert float(done.stdout.split()[-1]) <= 1.0
-
-
-def test_threads_are_not_a_matter_of_the_environment():
-    before = dict(os.environ)
-    tiny_cnn(epochs=1).fit(X, y)
-    assert dict(os.environ) == before

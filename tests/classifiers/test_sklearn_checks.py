@@ -9,8 +9,8 @@ from tests.tiny import textures, tiny_cnn
 
 EXPECTED_FAILED = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "training is stochastic: the order of the rows, and what each row drops, are drawn, so a row given twice "
-        "is drawn for twice; without randomness weights equal repetitions, as the test below shows"
+        "training is stochastic: the order of the rows, and what each row drops, are drawn, so a row given "
+        "twice is drawn for twice; without randomness weights equal repetitions, as the test below shows"
     )
 }
 
@@ -23,7 +23,6 @@ def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
     check(estimator)
 
 
-@pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")  # five steps are few
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_without_randomness_a_weight_of_two_is_a_row_given_twice(class_weight):
     X, y = textures(32)

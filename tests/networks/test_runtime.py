@@ -56,7 +56,7 @@ def test_tensorflow_keeps_within_the_threads_that_joblib_allows(child_env, varia
 
 def test_a_fork_is_refused_instead_of_hanging(monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    with pytest.raises(RuntimeError, match="'loky'.*'spawn'"):
+    with pytest.raises(RuntimeError, match=r"'loky'.*'spawn'"):
         _runtime.refuse_after_fork()
 
 

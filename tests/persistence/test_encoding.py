@@ -22,7 +22,7 @@ def round_trip(value):
     "value",
     [
         *(None, True, 7, 0.1, 1e-300, math.inf, -math.inf, "", "μ", [], [1, [2]], (), (1, (2.0, "x"))),
-        {"malignant": 2.0, 1: None, True: (1,)},
+        {"malignant": 2.0, 1: None, False: (1,)},
         {("a", 1): [1]},
     ],
 )

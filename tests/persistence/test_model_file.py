@@ -203,7 +203,7 @@ def test_a_folder_is_no_place_for_a_model(fitted, path, tmp_path):
 
 
 def test_a_missing_folder_is_named(fitted, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder .*nowhere.* make it first"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.* make it first"):
         save_model(fitted, tmp_path / "nowhere" / "model")
 
 
