@@ -245,7 +245,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         self._say(image_format.describe())
         self._say(self._describe_parts(data))
         self._train(data, resume, one_epoch)
-        self._sound_alarm(data)
+        if not one_epoch:  # after one epoch of many, having learned little is no fault
+            self._sound_alarm(data)
         return self
 
     def _forget(self) -> None:
@@ -288,7 +289,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
             groups = None if groups is None else groups[images.kept]
             train, validation = split_validation(codes, groups, self.validation_fraction, generator, classes)
         train = train[sample_weight[train] > 0]  # a weight of zero is as good as absent
-        weights = combine_weights(self.class_weight, y, sample_weight, train)
+        weights = combine_weights(self.class_weight, y, classes, sample_weight, train)
         return TrainingData(images.pixels, codes, weights, train, validation, generator)
 
     def _patients_of(self, X: Any, groups: Any, hold_out: bool) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation, augmentation_fields
 
+_LEAST_PATIENCE = 5  # epochs, when n_iter_no_change="auto"
 _EPOCHS, _MOST_EPOCHS, _STEPS = 30, 150, 1000  # what epochs="auto" means
 _OPTIMIZERS = {"adam", "adamw", "nadam", "rmsprop", "sgd"}
 
@@ -71,7 +72,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
     validation_fraction : float, default=0.2
         Share of samples to hold out, in ``(0, 1)``. Only with `early_stopping`.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without improvement before stopping; "auto" is a quarter of all epochs. Only with
+        Epochs without improvement before stopping; "auto" is a quarter of all epochs, at least 5. Only with
         `early_stopping`.
     tol : float, default=1e-4
         Smallest change of the loss that is an improvement.
@@ -285,14 +286,19 @@ class HistoCNNClassifier(BaseHistoClassifier):
         with borrow_engine(self._spec()) as engine:
             engine.compile(self.optimizer, float(self.weight_decay))
             engine.model.set_weights(self._weights if resume else engine.initial_weights(data.generator))
-            engine.reset_training(data.generator, getattr(self, "_optimizer_state", None))
+            engine.reset_training(data.generator, self._momentum() if one_epoch else None)
             feed = PatchFeed(
                 data.pixels, data.codes, data.weights, data.train, self.batch_size, data.generator
             )
             result = train(engine, feed, self._plan(data, one_epoch), _validator(engine, data))
-            if one_epoch:  # the next call goes on with the optimizer's momentum
-                self._optimizer_state = engine.optimizer_state()
+            state = engine.optimizer_state() if one_epoch else None
+        self._optimizer_state = (self.optimizer, state)
         self._learn(result, going_on=resume and one_epoch)
+
+    def _momentum(self) -> list[np.ndarray] | None:
+        """Return what the optimizer remembers of the last `partial_fit`; another one remembers nothing."""
+        optimizer, state = getattr(self, "_optimizer_state", (None, None))
+        return state if optimizer == self.optimizer else None
 
     def _learn(self, result: Any, going_on: bool) -> None:
         earlier = self.history_ if going_on else {}
@@ -313,7 +319,8 @@ class HistoCNNClassifier(BaseHistoClassifier):
 
         has_validation = len(data.validation) > 0
         epochs = 1 if one_epoch else self._n_epochs(len(data.train))
-        patience = math.ceil(epochs / 4) if self.n_iter_no_change == "auto" else int(self.n_iter_no_change)
+        auto = self.n_iter_no_change == "auto"
+        patience = max(_LEAST_PATIENCE, epochs // 4) if auto else int(self.n_iter_no_change)
         return TrainingPlan(
             epochs=epochs,
             batch_size=self.batch_size,

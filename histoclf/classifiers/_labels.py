@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
@@ -62,16 +62,18 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def combine_weights(
-    class_weight: Any, y: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray
+    class_weight: Any, y: np.ndarray, classes: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
     """Multiply class and sample weights; learn both their balance and their mean from `rows` alone.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
-        By label.
+        By label; a label that is not in it weighs 1.
     y : ndarray of shape (n_samples,)
         Labels.
+    classes : ndarray of shape (n_classes,)
+        All labels that there are.
     sample_weight : ndarray of shape (n_samples,)
         The caller's weights; not changed.
     rows : ndarray of int
@@ -81,19 +83,38 @@ def combine_weights(
     -------
     weights : ndarray of shape (n_samples,), float32
         With mean 1 over `rows`, so that the learning rate means the same whatever the weights' unit.
+
+    Raises
+    ------
+    LabelError
+        If `class_weight` has a label that y has not.
+    ValueError
+        If no weight is left.
     """
+    _refuse_unknown_classes(class_weight, classes)
+    by_label = class_weight or {}
     if isinstance(class_weight, str):
         present = np.unique(y[rows])
         balance = compute_class_weight(
             class_weight, classes=present, y=y[rows], sample_weight=sample_weight[rows]
         )
-        # Looked up here: compute_sample_weight takes the label "0" for the number 0 in a dict.
         by_label = dict(zip(present.tolist(), balance.tolist(), strict=True))
-        by_class = np.array([by_label.get(label, 1.0) for label in y.tolist()])
-    else:
-        by_class = compute_sample_weight(class_weight, y)
+    # Looked up here: scikit-learn's compute_sample_weight takes the label "0" for the number 0 in a dict.
+    by_class = np.array([by_label.get(label, 1.0) for label in y.tolist()])
     weights = by_class * sample_weight
     mean = weights[rows].mean()
     if not mean > 0:
         raise ValueError("sample_weight and class_weight leave no training sample with a positive weight.")
     return (weights / mean).astype("float32")
+
+
+def _refuse_unknown_classes(class_weight: Any, classes: np.ndarray) -> None:
+    """Refuse a weight for a label that does not occur: misspelt, it would be without effect."""
+    if not isinstance(class_weight, dict):
+        return
+    unknown = [label for label in class_weight if label not in classes.tolist()]
+    if unknown:
+        raise LabelError(
+            f"class_weight has weights for {unknown}, which are no labels of y. Expected only "
+            f"{classes.tolist()}; check the spelling, and whether the labels are numbers or strings."
+        )

@@ -129,7 +129,7 @@ class PatchFeed(keras.utils.PyDataset):
 
     def release(self) -> None:
         """Let go of the images: TensorFlow never lets go of a feed that it was given."""
-        vars(self).update(_images=None, _targets=None, _weights=None, _rows=None, _batches=None)
+        self.__dict__.update(_images=None, _targets=None, _weights=None, _rows=None, _batches=None)
 
 
 class _Loop(BaseWrapper):

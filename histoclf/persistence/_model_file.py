@@ -56,9 +56,11 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     --------
     >>> import tempfile
     >>> from histoclf import HistoCNNClassifier, load_model, make_patches, save_model
-    >>> made = make_patches(n_patients=2, patches_per_patient=20, image_size=16, random_state=0)
-    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=4, augmentation=None, random_state=0)
-    >>> clf = clf.fit(made.images, made.labels)
+    >>> made = make_patches(patches_per_patient=16, image_size=24, stain_shift=0, random_state=0)
+    >>> clf = HistoCNNClassifier(
+    ...     filters=(8, 16), normalization="batch", augmentation=None, learning_rate=0.01, batch_size=8,
+    ...     epochs=6, random_state=0,
+    ... ).fit(made.images, made.labels)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_model(clf, f"{folder}/breast.histoclf")
     ...     again = load_model(f"{folder}/breast.histoclf")

@@ -45,7 +45,7 @@ def test_unknown_labels_are_listed_beside_the_known():
 
 def test_class_weights_come_from_the_training_part_only():
     y = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1])
-    weights = combine_weights("balanced", y, np.ones(9), rows=np.arange(4))
+    weights = combine_weights("balanced", y, np.array([0, 1]), np.ones(9), rows=np.arange(4))
     np.testing.assert_allclose(weights[:4].sum(), 4)
     assert weights[0] * 3 == pytest.approx(weights[3])  # 3 of class 0 and 1 of class 1 in the training part
     assert np.unique(weights[y == 1]).size == 1
@@ -54,14 +54,15 @@ def test_class_weights_come_from_the_training_part_only():
 def test_balance_is_between_sums_of_sample_weights():
     y = np.array(["a", "b", "b"])
     given = np.array([6.0, 1.0, 2.0])
-    weights = combine_weights("balanced", y, given, np.arange(3))
+    weights = combine_weights("balanced", y, np.array(["a", "b"]), given, np.arange(3))
     assert weights[y == "a"].sum() == pytest.approx(weights[y == "b"].sum())
     assert weights[2] == pytest.approx(2 * weights[1])
 
 
 def test_sample_and_class_weights_multiply_and_the_mean_is_one():
     given = np.array([1.0, 2.0, 3.0])
-    weights = combine_weights({"a": 2.0, "b": 1.0}, np.array(["a", "a", "b"]), given, np.arange(3))
+    y, classes = np.array(["a", "a", "b"]), np.array(["a", "b"])
+    weights = combine_weights({"a": 2.0, "b": 1.0}, y, classes, given, np.arange(3))
     np.testing.assert_allclose(weights, np.array([2, 4, 3]) / 3, rtol=1e-6)
     assert weights.dtype == np.float32
     assert given.tolist() == [1.0, 2.0, 3.0]
@@ -69,4 +70,16 @@ def test_sample_and_class_weights_multiply_and_the_mean_is_one():
 
 def test_weights_that_leave_nothing_are_refused():
     with pytest.raises(ValueError, match="no training sample with a positive weight"):
-        combine_weights(None, np.array([0, 1]), np.zeros(2), np.arange(2))
+        combine_weights(None, np.array([0, 1]), np.array([0, 1]), np.zeros(2), np.arange(2))
+
+
+def test_labels_that_look_like_numbers_have_weights_of_their_own():
+    y = np.array(["0", "1", "1"])
+    weights = combine_weights({"0": 4.0}, y, np.unique(y), np.ones(3), np.arange(3))
+    np.testing.assert_allclose(weights, [2.0, 0.5, 0.5])
+
+
+def test_a_weight_for_a_label_that_does_not_occur_is_refused():
+    y = np.array(["0", "1"])
+    with pytest.raises(LabelError, match=r"weights for \[0\], which are no labels.*numbers or strings"):
+        combine_weights({0: 2.0}, y, y, np.ones(2), np.arange(2))
