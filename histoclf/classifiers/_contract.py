@@ -118,7 +118,7 @@ def learn_images(images: np.ndarray) -> InputContract:
             "division."
         )
     units = _learn_units(images, low, high)
-    if units == "standardized":
+    if units == "standardized" or (units == "0-1" and _is_scaled_by_position(images)):
         return _learn_standardized(images)
     if units == "0-255":
         _refuse_mixed(images)
@@ -130,6 +130,11 @@ def learn_images(images: np.ndarray) -> InputContract:
 def pixel_contract() -> InputContract:
     """Return the contract of decoded files: 8-bit pixels."""
     return InputContract("0-255", _cell(1.0), _cell(0.0), whole=True)
+
+
+def _is_scaled_by_position(images: np.ndarray) -> bool:
+    """Whether each pixel was stretched over all images (a MinMaxScaler): others may then lie beyond 0-1."""
+    return bool(np.all(images.min(axis=0) == 0) and np.all(np.isclose(images.max(axis=0), 1)))
 
 
 def _learn_standardized(images: np.ndarray) -> InputContract:

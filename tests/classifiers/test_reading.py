@@ -1,9 +1,14 @@
 """What X may be, and what is said when it is something else."""
 
+import gc
+import tempfile
+
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from histoclf import PixelScaler
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
@@ -72,6 +77,13 @@ def test_a_pixel_scaler_in_front_of_images_without_white_changes_little(mode):
     assert np.mean(plain.predict(dim) == scaled.predict(dim)) > 0.9
 
 
+def test_a_scaler_of_columns_in_front_of_rows_works():
+    flat = X.reshape(len(X), -1)
+    pipeline = make_pipeline(MinMaxScaler(), tiny_cnn(image_shape=(16, 16, 3))).fit(flat[1:], y[1:])
+    assert pipeline[-1].input_format_.contract.units == "standardized"
+    assert pipeline.predict_proba(flat).shape == (64, 2)  # the row left out is beyond the range of the others
+
+
 def test_gray_images_are_accepted():
     clf = tiny_cnn().fit(GRAY, y)
     assert clf.image_shape_ == (16, 16, 1)
@@ -108,6 +120,7 @@ def test_verbose_says_what_was_understood(capsys):
         (F / 255, r"\(0-1\), but fit saw 0-255.*delete the line"),
         (F / 127.5 - 1, r"\(-1-1\), but fit saw 0-255"),
         (F / 255 / 255, r"fit saw 0-255"),
+        (F / 255 * 0.97, r"\(0-1\), but fit saw 0-255"),  # off the grid of 8 bits, as resized images are
         (GRAY, r"X has 1 channel\(s\), but fit saw 3.*np\.repeat"),
         (X[:, :8], r"images of 8 x 16 pixels, but fit saw 16 x 16"),
         (X[0], r"for a single image X\[None\]"),
@@ -220,3 +233,12 @@ def test_prediction_never_skips(spoilt, paths):
     clf = tiny_cnn(on_error="skip").fit(paths, y)
     with pytest.raises(ImageReadError, match=r"broken\.png"):
         clf.predict(spoilt)
+
+
+def test_files_beyond_the_memory_budget_leave_nothing_behind(paths, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with config_context(working_memory=0):
+        clf = tiny_cnn().fit(paths, y)
+        np.testing.assert_array_equal(clf.predict_proba(paths), fitted.predict_proba(X))
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
