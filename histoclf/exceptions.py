@@ -43,10 +43,6 @@ class ModelFileError(ValueError):
     """A model file is truncated, altered, from a newer format, or no model file at all."""
 
 
-class MissingDependencyError(ImportError):
-    """An optional package is needed for what was asked; the message names the extra to install."""
-
-
 class CollapsedModelWarning(UserWarning):
     """The fitted network is no better than always answering the majority class."""
 

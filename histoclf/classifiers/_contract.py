@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -261,8 +260,3 @@ def _cell(value: float) -> np.ndarray:
 def _blocks(n: int) -> Iterator[slice]:
     for start in range(0, n, _BLOCK):
         yield slice(start, start + _BLOCK)
-
-
-def describe(contract: InputContract, kind: str, dtype: Any) -> str:
-    """Say in a few words what X is, for `verbose` output."""
-    return f"X: {kind}, {dtype}, values {contract.units}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from histoclf.evaluation._rows import Comparison, Interval, Row
 
-MODEL, COLOUR, MAJORITY = 0, 1, 2  # rows of the table
+MODEL, COLOUR = 0, 1  # rows of the table
 
 
 @dataclass(frozen=True, repr=False)
