@@ -10,7 +10,11 @@ def main() -> None:
     """Search over the strength of stain jitter, and print what was tried."""
     patches = make_patches(n_patients=8, patches_per_patient=40, image_size=32, random_state=0)
     clf = HistoCNNClassifier(
-        augmentation=Augmentation(flip=True), epochs=10, batch_size=16, early_stopping=True, random_state=0
+        augmentation=Augmentation.from_preset("standard"),
+        epochs=10,
+        batch_size=16,
+        early_stopping=True,
+        random_state=0,
     )
     # Metadata routing hands the patients to the splitter, and through the search to fit.
     with sklearn.config_context(enable_metadata_routing=True):

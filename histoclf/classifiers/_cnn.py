@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import log_softmax
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from histoclf._validation import Interval, StrOptions, fit_context
 from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
+from histoclf.classifiers._held_out import make_evaluator
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation, augmentation_fields
 
@@ -274,6 +272,33 @@ class HistoCNNClassifier(BaseHistoClassifier):
             X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes, one_epoch=True
         )
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, as everywhere in scikit-learn.
+
+        Parameters
+        ----------
+        **params : dict
+            Names of parameters and their values; fields of an `Augmentation` as ``augmentation__stain``.
+
+        Returns
+        -------
+        self : object
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or `augmentation` has no fields to set.
+        """
+        augmentation = params.get("augmentation", self.augmentation)
+        nested = [name for name in params if name.startswith("augmentation__")]
+        if nested and not isinstance(augmentation, Augmentation):
+            raise ValueError(
+                f"{nested[0]} cannot be set: augmentation={augmentation!r} has no fields. Expected an "
+                "object; start from augmentation=Augmentation.from_preset('standard') or Augmentation()."
+            )
+        return super().set_params(**params)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")
 
@@ -290,7 +315,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
             feed = PatchFeed(
                 data.pixels, data.codes, data.weights, data.train, self.batch_size, data.generator
             )
-            result = train(engine, feed, self._plan(data, one_epoch), _validator(engine, data))
+            result = train(engine, feed, self._plan(data, one_epoch), make_evaluator(engine, data))
             state = engine.optimizer_state() if one_epoch else None
         self._optimizer_state = (self.optimizer, state)
         self._learn(result, going_on=resume and one_epoch)
@@ -361,20 +386,3 @@ def _check_filters(filters: Any) -> tuple[int, ...]:
             "convolution."
         )
     return tuple(int(width) for width in filters)
-
-
-def _validator(engine: Any, data: TrainingData) -> Callable[[], dict[str, float]] | None:
-    """Loss (weighted) and balanced accuracy of the held-out part, for the engine's present weights."""
-    rows = data.validation
-    if not len(rows):
-        return None
-    codes = data.codes[rows]
-    weights = data.weights[rows] if data.weights[rows].sum() > 0 else np.ones(len(rows))
-
-    def evaluate() -> dict[str, float]:
-        logits = engine.predict(data.pixels, rows)
-        losses = -log_softmax(logits, axis=1)[np.arange(len(rows)), codes]
-        score = balanced_accuracy_score(codes, logits.argmax(axis=1))
-        return {"val_loss": float(np.average(losses, weights=weights)), "val_score": float(score)}
-
-    return evaluate

@@ -51,7 +51,7 @@ def make_classifier(args: argparse.Namespace, **params: Any) -> HistoCNNClassifi
     if any(name.startswith("augmentation__") for name in params):
         # A preset is a name, which has no fields to set.
         preset = params.get("augmentation", classifier.augmentation)
-        params["augmentation"] = Augmentation(**PRESETS[preset]) if preset in PRESETS else preset
+        params["augmentation"] = Augmentation.from_preset(preset) if preset in PRESETS else preset
     classifier.set_params(**params)
     classifier._validate_params()  # now, and not after minutes of reading images
     return classifier

@@ -102,6 +102,35 @@ class Augmentation(BaseEstimator):
         self.contrast = contrast
         self.stain = stain
 
+    @classmethod
+    def from_preset(cls, name: str) -> Augmentation:
+        """Make the augmentation that a preset's name stands for, to change fields of it or search over them.
+
+        Parameters
+        ----------
+        name : {"flips", "standard", "strong"}
+            What `augmentation` of a classifier takes as well.
+
+        Returns
+        -------
+        augmentation : Augmentation
+            A new object.
+
+        Raises
+        ------
+        ValueError
+            If there is no such preset.
+
+        Examples
+        --------
+        >>> from histoclf import Augmentation
+        >>> Augmentation.from_preset("standard").set_params(stain=0.1).rotation
+        30.0
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no augmentation preset {name!r}. Expected one of {sorted(PRESETS)}.")
+        return cls(**PRESETS[name])
+
 
 def augmentation_fields(augmentation: str | Augmentation | None) -> tuple[tuple[str, Any], ...] | None:
     """Turn a preset's name or an `Augmentation` into sorted pairs of field and value.
@@ -114,6 +143,6 @@ def augmentation_fields(augmentation: str | Augmentation | None) -> tuple[tuple[
     if augmentation is None:
         return None
     if isinstance(augmentation, str):
-        augmentation = Augmentation(**PRESETS[augmentation])
+        augmentation = Augmentation.from_preset(augmentation)
     augmentation._validate_params()
     return tuple(sorted(augmentation.get_params().items()))
