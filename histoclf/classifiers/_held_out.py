@@ -13,7 +13,7 @@ from histoclf.classifiers._base import TrainingData
 
 
 def make_evaluator(engine: Any, data: TrainingData) -> Callable[[], dict[str, float]] | None:
-    """Return what computes weighted loss and balanced accuracy of the held-out part; None if there is none."""
+    """Return what computes weighted loss and balanced accuracy of the held-out part, if there is one."""
     rows = data.validation
     if not len(rows):
         return None
