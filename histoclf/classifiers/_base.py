@@ -201,18 +201,30 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         **params : dict
-            Names of parameters and their values; nested ones as ``augmentation__stain``.
+            Names of parameters and their values; fields of an `Augmentation` as ``augmentation__stain``.
 
         Returns
         -------
         self : object
             The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or it has no fields to set.
         """
         names = self._get_param_names()
         for name in params:
-            if name.partition("__")[0] not in names:
+            owner, nested, _ = name.partition("__")
+            if owner not in names:
                 raise ValueError(
                     f"Invalid parameter {name!r} for {type(self).__name__}{did_you_mean(name, names)}"
+                )
+            value = params.get(owner, getattr(self, owner))
+            if nested and not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name} cannot be set: {owner}={value!r} has no fields. Expected an object that has, "
+                    "such as augmentation=Augmentation.from_preset('standard')."
                 )
         return super().set_params(**params)
 

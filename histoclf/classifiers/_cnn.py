@@ -272,33 +272,6 @@ class HistoCNNClassifier(BaseHistoClassifier):
             X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes, one_epoch=True
         )
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name, as everywhere in scikit-learn.
-
-        Parameters
-        ----------
-        **params : dict
-            Names of parameters and their values; fields of an `Augmentation` as ``augmentation__stain``.
-
-        Returns
-        -------
-        self : object
-            The classifier.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter, or `augmentation` has no fields to set.
-        """
-        augmentation = params.get("augmentation", self.augmentation)
-        nested = [name for name in params if name.startswith("augmentation__")]
-        if nested and not isinstance(augmentation, Augmentation):
-            raise ValueError(
-                f"{nested[0]} cannot be set: augmentation={augmentation!r} has no fields. Expected an "
-                "object; start from augmentation=Augmentation.from_preset('standard') or Augmentation()."
-            )
-        return super().set_params(**params)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")
 
