@@ -1,0 +1,297 @@
+"""Rows computed once: embeddings by the content of their images, in memory and in a folder.
+
+Knows no network: whoever asks brings the function that computes what is missing. Importing this module loads
+no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sklearn
+from tqdm import tqdm
+
+from histoclf.networks._shards import ShardFolder, forget_shards
+
+Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+# Raise it when the layout of a shard changes: what lies under the old number is then left alone.
+_FORMAT = "1"
+_OVERHEAD = 256  # bytes that a row takes in memory besides its numbers (key, view, entry in the table)
+
+
+def cached_rows(
+    keys: Sequence[bytes | None],
+    compute: Compute,
+    *,
+    namespace: str,
+    memory: Any = None,
+    chunk: int = 512,
+    verbose: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Look rows up by their keys, and compute those that are not known yet.
+
+    Rows are kept in this process, in up to half of ``working_memory`` of `sklearn.set_config`, and in a
+    folder if one is given. Each chunk is kept as soon as it is computed, so an interrupted run goes on where
+    it stopped.
+
+    Parameters
+    ----------
+    keys : sequence of bytes or None, length n
+        16 bytes that stand for the content behind each row. Equal keys are computed once; None is computed
+        each time and never kept.
+    compute : callable
+        Takes positions in `keys` (ndarray of int, ascending) and returns their rows, float32 of shape
+        (n_kept, ...), and a mask over the positions that says which of them have a row. The others are left
+        out of the result, and computed again the next time.
+    namespace : str
+        Hexadecimal digest of all else that the rows depend on (network, weights, scaling, engine, ...).
+        Rows of different namespaces never mix.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder that keeps rows beyond this process. Any number of processes may use it at once.
+    chunk : int, default=512
+        Rows computed, and written into one file, at a time.
+    verbose : int, default=0
+        1 shows a progress bar over the rows to compute.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_kept, ...), dtype float32
+        The rows in the order of their keys, of shape (0, 0) if there are none. They are the caller's:
+        changing them changes nothing that is kept.
+    kept : ndarray of shape (n,), dtype bool
+        Which keys have a row.
+
+    Raises
+    ------
+    TypeError
+        If `memory` names no folder.
+    ValueError
+        If the rows of one namespace have different shapes.
+
+    Warns
+    -----
+    UserWarning
+        Once, if the folder cannot be written. The rows are returned all the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from histoclf.networks._cache import cached_rows
+    >>> def double(positions):
+    ...     print("computing", positions.tolist())
+    ...     return 2.0 * positions[:, None], np.ones(len(positions), dtype=bool)
+    >>> keys = [bytes([number]) * 16 for number in (1, 2, 1)]
+    >>> rows, kept = cached_rows(keys, double, namespace="5c")
+    computing [0, 1]
+    >>> rows, kept = cached_rows(keys[1:], double, namespace="5c")
+    >>> rows.tolist(), kept.tolist()
+    ([[2.0], [0.0]], [True, True])
+    """
+    wanted = _Wanted(keys)
+    wanted.fill(*_memory.find(namespace, wanted.slot_of))
+    shards = _open(memory, namespace, chunk)
+    _look_up(wanted, namespace, shards)
+    if len(wanted.missing()):
+        _compute_missing(wanted, compute, namespace, shards, chunk, verbose)
+    return wanted.result()
+
+
+def clear_memory() -> None:
+    """Forget the rows kept in this process. Those in folders stay."""
+    _memory.clear()
+    forget_shards()
+
+
+def _open(memory: Any, namespace: str, chunk: int) -> ShardFolder | None:
+    location = getattr(memory, "location", memory)
+    if location is None:
+        return None
+    if not isinstance(location, str | os.PathLike):
+        raise TypeError(f"memory must be a folder, a joblib.Memory or None, got {memory!r}.")
+    return ShardFolder(os.path.join(location, "histoclf-embeddings", _FORMAT, namespace), chunk)
+
+
+def _look_up(wanted: _Wanted, namespace: str, shards: ShardFolder | None) -> None:
+    """Take what the folder has of the missing rows."""
+    if shards is not None:
+        for keys, rows in shards.find(wanted.missing_keys()):
+            wanted.fill(keys, rows)
+            _memory.keep(namespace, keys, rows)
+
+
+def _compute_missing(
+    wanted: _Wanted, compute: Compute, namespace: str, shards: ShardFolder | None, chunk: int, verbose: int
+) -> None:
+    missing = wanted.missing()
+    with tqdm(total=len(missing), desc="Embedding", unit="patch", disable=verbose < 1) as bar:
+        while n_missing := len(missing):
+            slots = missing[:chunk]
+            rows, kept = compute(wanted.positions[slots])
+            rows = np.array(rows, dtype=np.float32)  # a copy: `compute` may use its array again
+            wanted.settle(slots, kept, rows)
+            _keep([wanted.keys[slot] for slot in slots[kept]], rows, namespace, shards)
+            _look_up(wanted, namespace, shards)  # another process may be computing the same rows
+            missing = wanted.missing()
+            bar.update(n_missing - len(missing))
+
+
+def _keep(keys: list[bytes | None], rows: np.ndarray, namespace: str, shards: ShardFolder | None) -> None:
+    named = [key for key in keys if key is not None]
+    if len(named) < len(keys):
+        rows = rows[[key is not None for key in keys]]
+    if named:
+        _memory.keep(namespace, named, rows)
+        _write(named, rows, shards)
+
+
+def _write(keys: list[bytes], rows: np.ndarray, shards: ShardFolder | None) -> None:
+    if shards is None or not shards.writable:
+        return
+    try:
+        shards.add(keys, rows)
+    except OSError as error:  # a full disk must not cost the hour that the rows took
+        shards.writable = False
+        warnings.warn(
+            f"Embeddings cannot be kept in {shards.path!r}: {error.strerror or error}. They are used all the "
+            "same, but will be computed again in the next process. Free some room, make the folder writable, "
+            "or give another folder as memory.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+class _Wanted:
+    """The rows asked for, each distinct one once, and those found so far.
+
+    Attributes
+    ----------
+    positions : ndarray of shape (n_distinct,), dtype int
+        Where each distinct row is asked for first.
+    keys : list of bytes or None, length n_distinct
+        The key of each; every None is distinct.
+    slot_of : dict of bytes to int
+        The number of each key among the distinct ones.
+    """
+
+    def __init__(self, keys: Sequence[bytes | None]) -> None:
+        self.slot_of: dict[bytes, int] = {}
+        positions: list[int] = []
+        self._slots = np.empty(len(keys), dtype=np.intp)
+        for position, key in enumerate(keys):
+            n_distinct = len(positions)
+            slot = n_distinct if key is None else self.slot_of.setdefault(key, n_distinct)
+            if slot == n_distinct:
+                positions.append(position)
+            self._slots[position] = slot
+        self.positions = np.array(positions, dtype=np.intp)
+        self.keys = [keys[position] for position in positions]
+        self._rows: np.ndarray | None = None
+        self._kept = np.zeros(len(positions), dtype=bool)
+        self._settled = np.zeros(len(positions), dtype=bool)
+
+    def missing(self) -> np.ndarray:
+        """Slots of which nothing is known yet."""
+        return np.flatnonzero(~self._settled)
+
+    def missing_keys(self) -> set[bytes]:
+        return {key for slot in self.missing() if (key := self.keys[slot]) is not None}
+
+    def fill(self, keys: Sequence[bytes], rows: Iterable[np.ndarray]) -> None:
+        """Take rows found by their keys."""
+        slots = np.array([self.slot_of[key] for key in keys], dtype=np.intp)
+        self.settle(slots, np.ones(len(slots), dtype=bool), rows)
+
+    def settle(self, slots: np.ndarray, kept: np.ndarray, rows: Iterable[np.ndarray]) -> None:
+        """Take the rows of those slots that have one, and ask for none of the slots again."""
+        for slot, row in zip(slots[kept], rows, strict=True):
+            self._room_for(row)[slot] = row
+        self._kept[slots] = kept
+        self._settled[slots] = True
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """All rows in the order asked for, and which positions have one."""
+        rows = np.empty((len(self.keys), 0), dtype=np.float32) if self._rows is None else self._rows
+        kept = self._kept[self._slots]
+        if len(self.keys) < len(kept) or not kept.all():
+            rows = rows[self._slots[kept]]
+        return rows, kept
+
+    def _room_for(self, row: np.ndarray) -> np.ndarray:
+        if self._rows is None:
+            self._rows = np.empty((len(self.keys), *row.shape), dtype=np.float32)
+        if self._rows.shape[1:] != row.shape:
+            raise ValueError(
+                f"Rows of shape {self._rows.shape[1:]} and {row.shape} in one namespace: it must name all "
+                "that the rows depend on."
+            )
+        return self._rows
+
+
+@dataclass
+class _Namespace:
+    rows: dict[bytes, np.ndarray] = field(default_factory=dict)
+    n_bytes: int = 0
+
+
+class _RowMemory:
+    """The rows kept in this process, by namespace, the one used last at the end."""
+
+    def __init__(self) -> None:
+        self._namespaces: OrderedDict[str, _Namespace] = OrderedDict()
+        self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):  # no fork may happen while another thread is in the middle
+            os.register_at_fork(
+                before=self._lock.acquire,
+                after_in_parent=self._lock.release,
+                after_in_child=self._lock.release,
+            )
+
+    def find(self, namespace: str, keys: Iterable[bytes]) -> tuple[list[bytes], list[np.ndarray]]:
+        with self._lock:
+            if namespace not in self._namespaces:
+                return [], []
+            self._namespaces.move_to_end(namespace)
+            rows = self._namespaces[namespace].rows
+            found = [key for key in keys if key in rows]
+            return found, [rows[key] for key in found]
+
+    def keep(self, namespace: str, keys: Sequence[bytes], rows: np.ndarray) -> None:
+        """Keep as many rows as the budget has room for; `rows` must not be changed by anyone any more."""
+        row_bytes = rows[0].nbytes + _OVERHEAD
+        budget = sklearn.get_config()["working_memory"] * 2**19  # half of so many MiB
+        with self._lock:
+            current = self._namespaces.setdefault(namespace, _Namespace())
+            self._namespaces.move_to_end(namespace)
+            new = [number for number, key in enumerate(keys) if key not in current.rows]
+            room = self._make_room(budget, len(new) * row_bytes)
+            # What does not fit beside the namespace's own rows is not kept. Pushing out the row used longest
+            # ago would help nobody: cross-validation goes through all rows in order, again and again, and
+            # each would be pushed out shortly before its turn.
+            new = new[: max(0, int(room // row_bytes))]
+            block = rows if len(new) == len(rows) else rows[new]
+            current.rows.update(zip([keys[number] for number in new], block, strict=True))
+            current.n_bytes += len(new) * row_bytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._namespaces.clear()
+
+    def _make_room(self, budget: float, n_bytes: int) -> float:
+        """Drop other namespaces, those used longest ago first, until so many bytes are free; what is free."""
+        while (room := budget - self._n_bytes()) < n_bytes and len(self._namespaces) > 1:
+            self._namespaces.popitem(last=False)
+        return room
+
+    def _n_bytes(self) -> int:
+        return sum(namespace.n_bytes for namespace in self._namespaces.values())
+
+
+_memory = _RowMemory()
