@@ -49,3 +49,7 @@ class CollapsedModelWarning(UserWarning):
 
 class SkippedImagesWarning(UserWarning):
     """Unreadable images were left out because ``on_error="skip"``."""
+
+
+class MissingDependencyError(ImportError):
+    """A feature needs a package that is not installed; the message names the extra that brings it."""

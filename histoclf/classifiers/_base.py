@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,14 +20,18 @@ from histoclf._seeding import make_generator
 from histoclf._validation import Interval, StrOptions, check_sample_weight, fit_context
 from histoclf.classifiers._collapse import warn_if_collapsed
 from histoclf.classifiers._labels import check_labels, combine_weights, encode_labels
-from histoclf.classifiers._reading import InputFormat, ReadImages, read_again, read_training
+from histoclf.classifiers._reading import InputFormat, open_again, open_training, shrink_to
+from histoclf.classifiers._sources import ImageSource, ReadImages
 from histoclf.classifiers._spelling import did_you_mean
 from histoclf.classifiers._split import split_validation
 from histoclf.exceptions import ModelFileError
 from histoclf.io._names import read_names
 from histoclf.io._paths import as_paths
+from histoclf.io._store import settle_failures
+from histoclf.preprocessing._symmetry import flips_and_turns
 
 STATE_FORMAT = 1  # raise it when pickles of this version can no longer be read by the version before
+_LARGEST_AUTO_SIDE = 96  # pixels: image_size=None never makes a network slower than this
 _N_ALARM_SAMPLES = 2000  # of the training part, when nothing was held out
 
 
@@ -63,7 +68,12 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     input_format_: InputFormat
 
     # Learned, and not for users; named here because scikit-learn keeps private state of its own beside it.
-    _PRIVATE_STATE: ClassVar[tuple[str, ...]] = ("_weights", "_optimizer_state", "_keras_model")
+    _PRIVATE_STATE: ClassVar[tuple[str, ...]] = (
+        "_weights",
+        "_architecture",
+        "_optimizer_state",
+        "_keras_model",
+    )
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "image_size": [None, Interval(Integral, 1, None, closed="left"), tuple, list],
@@ -82,6 +92,10 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     @abstractmethod
     def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
         """Learn from `data`; go on from the present weights if `resume`, and for one epoch if `one_epoch`."""
+
+    def _holds_out(self) -> bool:
+        """Whether `fit` needs a validation part."""
+        return bool(self.early_stopping)
 
     @abstractmethod
     def __sklearn_is_fitted__(self) -> bool:
@@ -127,7 +141,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
             If labels are missing.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        return self._run(X, y, sample_weight, groups, resume=resume, hold_out=self.early_stopping)
+        return self._run(X, y, sample_weight, groups, resume=resume, hold_out=self._holds_out())
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Estimate the probability of each class.
@@ -150,8 +164,10 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
             If X contradicts what `fit` saw.
         """
         check_is_fitted(self)
-        pixels = read_again(self, X, self.input_format_).pixels
-        return softmax(self._averaged_logits(pixels).astype("float64"), axis=1)
+        source = open_again(self, X, self.input_format_)
+        images = self._take_in(source, "raise")
+        settle_failures(images.failures, images.kept, len(source), "raise")  # every row needs an answer
+        return softmax(self._averaged_logits(images.pixels).astype("float64"), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable class.
@@ -246,15 +262,17 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         if not resume:
             self._forget()
         y = check_labels(y)
-        image_format, images = self._read(X, resume)
+        image_format, source = self._open(X, resume)
         check_consistent_length(X, y, groups)
         known = self._learn_classes(y, resume, classes)
         groups = self._patients_of(X, groups, hold_out)
+        self._say(image_format.describe())
+        images = self._take_in(source, self.on_error)
+        settle_failures(images.failures, images.kept, len(source), self.on_error, stacklevel=5)
         data = self._prepare(images, y, known, sample_weight, groups, hold_out)
         self.classes_, self.input_format_, self.image_shape_ = known, image_format, image_format.image_shape
         self.validation_indices_ = images.kept[data.validation]
         self.n_skipped_ = len(y) - len(images.kept)
-        self._say(image_format.describe())
         self._say(self._describe_parts(data))
         self._train(data, resume, one_epoch)
         if not one_epoch:  # after one epoch of many, having learned little is no fault
@@ -266,10 +284,14 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         for name in [name for name in vars(self) if name.endswith("_") or name in self._PRIVATE_STATE]:
             delattr(self, name)
 
-    def _read(self, X: Any, resume: bool) -> tuple[InputFormat, ReadImages]:
+    def _open(self, X: Any, resume: bool) -> tuple[InputFormat, ImageSource]:
         if resume:
-            return self.input_format_, read_again(self, X, self.input_format_)
-        return read_training(self, X)
+            return self.input_format_, open_again(self, X, self.input_format_)
+        return open_training(self, X, partial(shrink_to, _LARGEST_AUTO_SIDE))
+
+    def _take_in(self, source: ImageSource, on_error: str) -> ReadImages:
+        """Read what `_train` and `_logits` work on: pixels, unless a subclass makes more of them."""
+        return source.read()
 
     def _learn_classes(self, y: np.ndarray, resume: bool, classes: Any) -> np.ndarray:
         if resume:
@@ -333,7 +355,7 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     def _averaged_logits(self, pixels: np.ndarray) -> np.ndarray:
         if not self.test_time_augmentation or self.input_format_.kind == "table":
             return self._logits(pixels)
-        views = _flips_and_turns(pixels)
+        views = flips_and_turns(pixels)
         return np.mean([self._logits(view) for view in views], axis=0)
 
     def _say(self, sentence: str) -> None:
@@ -356,11 +378,3 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
                 f"{STATE_FORMAT}. Expected a model of this version or an older one; upgrade histoclf."
             )
         super().__setstate__(state)
-
-
-def _flips_and_turns(pixels: np.ndarray) -> list[np.ndarray]:
-    """Return the eight symmetries of square images, the four of others."""
-    turned = [pixels]
-    if pixels.shape[1] == pixels.shape[2]:
-        turned.append(pixels.transpose(0, 2, 1, 3))
-    return [view[:, ::up, ::left] for view in turned for up in (1, -1) for left in (1, -1)]

@@ -157,6 +157,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
 
     history_: dict[str, list[float]]
     _weights: list[np.ndarray]
+    _architecture: tuple[tuple[int, ...], str]  # of the fit: parameters may be set anew after it
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseHistoClassifier._parameter_constraints,
@@ -281,6 +282,14 @@ class HistoCNNClassifier(BaseHistoClassifier):
         from histoclf.networks._engine import borrow_engine
         from histoclf.networks._training import PatchFeed, train
 
+        architecture = (_check_filters(self.filters), self.normalization)
+        if resume and architecture != self._architecture:
+            raise ValueError(
+                f"filters={architecture[0]}, normalization={architecture[1]!r}: fit would go on with the "
+                f"weights of a network with filters={self._architecture[0]}, "
+                f"normalization={self._architecture[1]!r}. Expected the same, or warm_start=False."
+            )
+        self._architecture = architecture
         with borrow_engine(self._spec()) as engine:
             engine.compile(self.optimizer, float(self.weight_decay))
             engine.model.set_weights(self._weights if resume else engine.initial_weights(data.generator))
@@ -344,8 +353,8 @@ class HistoCNNClassifier(BaseHistoClassifier):
         return CNNSpec(
             image_shape=image_format.image_shape,
             n_classes=len(self.classes_),
-            filters=_check_filters(self.filters),
-            normalization=self.normalization,
+            filters=self._architecture[0],
+            normalization=self._architecture[1],
             dropout=float(self.dropout),
             augmentation=None if image_format.kind == "table" else augmentation_fields(self.augmentation),
             input_dtype=image_format.contract.pixel_dtype,

@@ -1,7 +1,8 @@
-"""From whatever X is to images in 0-255: paths, arrays of images, rows of pixels, or a plain table."""
+"""What X is: paths, arrays of images, rows of pixels, or a plain table; learned once, then insisted on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -15,14 +16,10 @@ from histoclf.classifiers._contract import (
     learn_table,
     pixel_contract,
 )
+from histoclf.classifiers._sources import ArraySource, FileSource, ImageSource, Size
 from histoclf.exceptions import InputContractError
-from histoclf.io._decode import resize_image
 from histoclf.io._paths import as_paths
-from histoclf.io._store import common_size, load_patches
-
-LARGEST_AUTO_SIDE = 96  # pixels: image_size=None never makes a network slower than this
-
-Size = tuple[int, int]
+from histoclf.io._store import common_size
 
 
 @dataclass(frozen=True)
@@ -56,38 +53,44 @@ class InputFormat:
         )
 
 
-@dataclass(frozen=True)
-class ReadImages:
-    """Images in 0-255, and which rows of X they are.
+def open_training(
+    estimator: Any, X: Any, auto_size: Callable[[Size], Size]
+) -> tuple[InputFormat, ImageSource]:
+    """Learn the format of X.
 
-    Attributes
+    Parameters
     ----------
-    pixels : ndarray of shape (n_kept, height, width, channels), uint8 or float32
-    kept : ndarray of shape (n_kept,), int
-        All rows but those of unreadable files under ``on_error="skip"``.
+    estimator : object
+        With `image_size`, `image_shape`, `n_jobs` and `verbose`.
+    X : array-like
+        As in `fit`.
+    auto_size : callable
+        Gives the size that images get where `image_size` is None, from the one that (most of) them have.
+
+    Returns
+    -------
+    image_format : InputFormat
+        For `open_again`.
+    source : ImageSource
+        What to read the images from.
     """
-
-    pixels: np.ndarray
-    kept: np.ndarray
-
-
-def read_training(estimator: Any, X: Any) -> tuple[InputFormat, ReadImages]:
-    """Learn the format of X and read it."""
     paths = as_paths(X)
     if paths is not None:
         estimator.n_features_in_ = 1
-        size = _requested_size(estimator.image_size) or common_size(paths, limit=LARGEST_AUTO_SIDE)
-        read = _load(estimator, paths, size, estimator.on_error)
-        return InputFormat("paths", None, (*size, 3), pixel_contract()), read
+        size = _requested_size(estimator.image_size) or auto_size(common_size(paths))
+        image_format = InputFormat("paths", None, (*size, 3), pixel_contract())
+        return image_format, _file_source(estimator, paths, image_format)
     images, kind = _as_images(estimator, X, reset=True)
     contract = learn_table(images) if kind == "table" else learn_images(images)
-    size = images.shape[1:3] if kind == "table" else _array_size(estimator, images)
+    size = images.shape[1:3]
+    if kind != "table":
+        size = _requested_size(estimator.image_size) or auto_size(size)
     image_format = InputFormat(kind, images.shape[1:], (*size, images.shape[3]), contract)
-    return image_format, _read_array(images, image_format)
+    return image_format, ArraySource(images, contract, size)
 
 
-def read_again(estimator: Any, X: Any, image_format: InputFormat) -> ReadImages:
-    """Read X as `fit` did, refusing what contradicts it."""
+def open_again(estimator: Any, X: Any, image_format: InputFormat) -> ImageSource:
+    """Open X as `fit` did, refusing what contradicts it."""
     paths = as_paths(X)
     if paths is not None:
         if image_format.image_shape[2] != 3 or image_format.kind in ("rows", "table"):
@@ -95,30 +98,21 @@ def read_again(estimator: Any, X: Any, image_format: InputFormat) -> ReadImages:
                 f"X holds image paths, but fit saw {image_format.kind} with {image_format.image_shape[2]} "
                 "channel(s). Expected the same kind of X in both; fit on paths to predict on paths."
             )
-        # Every row needs an answer, so a file that cannot be read is an error here.
-        return _load(estimator, paths, image_format.image_shape[:2], "raise")
+        return _file_source(estimator, paths, image_format)
     images, _ = _as_images(estimator, X, reset=False, image_format=image_format)
     _check_shape(images, image_format)
     image_format.contract.check(images)
-    return _read_array(images, image_format)
+    return ArraySource(images, image_format.contract, image_format.image_shape[:2])
 
 
-def _load(estimator: Any, paths: np.ndarray, size: Size, on_error: str) -> ReadImages:
-    loaded = load_patches(
-        paths, image_size=size, on_error=on_error, n_jobs=estimator.n_jobs, verbose=estimator.verbose
-    )
-    return ReadImages(loaded.images, loaded.kept)
+def shrink_to(side: int, size: Size) -> Size:
+    """Reduce a size to at most `side` pixels on the longer side, in proportion."""
+    shrink = min(1.0, side / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 
 
-def _read_array(images: np.ndarray, image_format: InputFormat) -> ReadImages:
-    pixels = image_format.contract.to_pixels(images)
-    size = image_format.image_shape[:2]
-    if pixels.shape[1:3] != size:
-        resized = np.empty((len(pixels), *size, pixels.shape[3]), dtype=pixels.dtype)
-        for row, image in enumerate(pixels):
-            resized[row] = resize_image(image, size)
-        pixels = resized
-    return ReadImages(pixels, np.arange(len(pixels)))
+def _file_source(estimator: Any, paths: np.ndarray, image_format: InputFormat) -> FileSource:
+    return FileSource(paths, image_format.image_shape[:2], estimator.n_jobs, int(estimator.verbose))
 
 
 def _as_images(
@@ -217,12 +211,3 @@ def _requested_size(image_size: Any) -> Size | None:
             f"image_size={image_size!r}: expected a positive number of pixels, or (height, width)."
         )
     return int(sides[0]), int(sides[1])
-
-
-def _array_size(estimator: Any, images: np.ndarray) -> Size:
-    requested = _requested_size(estimator.image_size)
-    if requested is not None:
-        return requested
-    height, width = images.shape[1:3]
-    shrink = min(1.0, LARGEST_AUTO_SIDE / max(height, width))
-    return max(1, round(height * shrink)), max(1, round(width * shrink))

@@ -102,20 +102,42 @@ def load_patches(
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    loaded = decode_files(paths, image_size=image_size, max_bytes=max_bytes, n_jobs=n_jobs, verbose=verbose)
+    settle_failures(loaded.failures, loaded.kept, len(set(map(os.fspath, paths))), on_error)
+    return loaded
+
+
+def decode_files(
+    paths: Sequence[str] | np.ndarray,
+    *,
+    image_size: tuple[int, int],
+    max_bytes: int | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> LoadedPatches:
+    """Do as `load_patches`, but leave unreadable files to `settle_failures`."""
     paths = [os.fspath(path) for path in paths]
     rows: dict[str, list[int]] = {}
     for row, path in enumerate(paths):
         rows.setdefault(path, []).append(row)
     images = _allocate((len(paths), *image_size, 3), max_bytes)
     failures = _decode_all(list(rows.items()), images, n_jobs, verbose)
-    if failures and (on_error == "raise" or len(failures) == len(rows)):
-        raise unreadable(failures, len(rows))
     kept = np.arange(len(paths))
     if failures:
-        kept = np.array([row for row, path in enumerate(paths) if path not in failures])
-        warnings.warn(f"Skipped {_listing(failures, len(rows))}", SkippedImagesWarning, stacklevel=2)
+        kept = np.array([row for row, path in enumerate(paths) if path not in failures], dtype=np.int64)
         images = _compacted(images, kept)
     return LoadedPatches(images, kept, failures)
+
+
+def settle_failures(
+    failures: dict[str, str], kept: np.ndarray, n_files: int, on_error: str, stacklevel: int = 3
+) -> None:
+    """Raise for unreadable files, or warn of them; where nothing is left, always raise."""
+    if failures and (on_error == "raise" or len(kept) == 0):
+        raise unreadable(failures, n_files)
+    if failures:
+        message = f"Skipped {_listing(failures, n_files)}"
+        warnings.warn(message, SkippedImagesWarning, stacklevel=stacklevel)
 
 
 def common_size(paths: Sequence[str] | np.ndarray, *, limit: int | None = None) -> tuple[int, int]:

@@ -405,3 +405,13 @@ def test_values_out_of_range_are_refused(params):
         ValueError, match=f"The '{next(iter(params))}' parameter of HistoCNNClassifier must be"
     ):
         tiny_cnn(**params).fit(X, y)
+
+
+def test_what_fit_built_outlives_other_parameters():
+    X, y = textures()
+    clf = tiny_cnn().fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(filters=(4, 4, 4), normalization="batch", warm_start=True)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    with pytest.raises(ValueError, match=r"filters=\(4, 4, 4\).*filters=\(8, 16\).*warm_start=False"):
+        clf.fit(X, y)
