@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from histoclf.classifiers._metadata import takes
+from histoclf.classifiers._slide_context import SlideContextClassifier
 from histoclf.io._paths import as_paths
 from histoclf.io._store import load_patches
 
+COLOUR_NAME = "mean colour"
 _SIZE = (32, 32)  # pixels: shrinking keeps the mean, and 300,000 patches of this size fit into memory
 
 
@@ -64,3 +68,25 @@ def mean_colours(
 def colour_classifier() -> Pipeline:
     """Make the smallest classifier that a network has to beat."""
     return make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+
+
+def looks_at_neighbours(estimator: Any) -> bool:
+    """Whether the answer for a patch depends on those around it."""
+    return takes(estimator, "fit", "coords") or _find_context(estimator) is not None
+
+
+def make_rivals(estimator: Any) -> dict[str, Any]:
+    """Make what a classifier is compared with on the mean colours; first what it has to beat."""
+    rivals = {COLOUR_NAME: colour_classifier()}
+    if not looks_at_neighbours(estimator):
+        return rivals
+    context = clone(_find_context(estimator) or SlideContextClassifier(None, random_state=0))
+    # No neighbours' colours as features: on unseen patients they make colours worse, a rival of straw.
+    context.set_params(estimator=colour_classifier(), neighbour_features="auto", verbose=0)
+    return {f"{COLOUR_NAME} with context": context} | rivals
+
+
+def _find_context(estimator: Any) -> SlideContextClassifier | None:
+    """Find the part that looks at neighbours, in a pipeline too."""
+    parts = [estimator, *estimator.get_params().values()]
+    return next((part for part in parts if isinstance(part, SlideContextClassifier)), None)

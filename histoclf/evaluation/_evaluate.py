@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from histoclf.classifiers._folds import Folds, check_groups, make_folds, shared_patients
 from histoclf.classifiers._labels import check_labels
-from histoclf.evaluation._baselines import colour_classifier, mean_colours
-from histoclf.evaluation._folds import Folds, check_groups, make_folds, shared_patients
+from histoclf.classifiers._metadata import takes
+from histoclf.classifiers._places import find_places
+from histoclf.evaluation._baselines import looks_at_neighbours, make_rivals, mean_colours
 from histoclf.evaluation._out_of_fold import Task, gather_warnings, run_folds, stack_probabilities
 from histoclf.evaluation._result import Evaluation
 from histoclf.evaluation._rows import score_rows
 
-COLOUR_NAME, MAJORITY_NAME = "mean colour", "majority class"
+MAJORITY_NAME = "majority class"
 _FEW_PATIENTS = 10
 
 
@@ -24,6 +27,7 @@ def evaluate(
     y: Any,
     *,
     groups: Any = None,
+    coords: Any = None,
     cv: Any = 5,
     random_state: int | np.random.RandomState | None = 0,
     n_jobs: int | None = None,
@@ -34,21 +38,26 @@ def evaluate(
     A clone is fitted on each training part and asked about the part it has not seen; all answers together
     are scored. On the same folds, a logistic regression learns from the mean colour of each patch, three
     numbers; and there is the constant answer of the most frequent class. A network that is not better than
-    these has found nothing in the tissue.
+    these has found nothing in the tissue. Where the classifier takes `coords`, as `SlideContextClassifier`
+    does, the colours are given the same context in a row of their own, with which it is then compared.
 
     Parameters
     ----------
     estimator : classifier
-        With ``predict_proba``. It is cloned, not changed. If its ``fit`` takes `groups`, directly or by
-        metadata routing, it is given the patients of the training part. The most probable class counts as its
-        answer.
+        With ``predict_proba``. It is cloned, not changed. If its ``fit`` or ``predict_proba`` takes `groups`
+        or `coords`, directly or by metadata routing, it is given those of the part. The most probable class
+        counts as its answer.
     X : array-like of n_samples rows
         Paths of images, images or rows, as the estimator takes them.
     y : array-like of shape (n_samples,)
         Labels, clean.
     groups : array-like of shape (n_samples,), default=None
         Patient of each sample: none is ever trained on and tested on. None is unknown: the scores are then
-        about other patches of the same patients, and a warning in the result says so.
+        about other patches of the same patients, and a warning in the result says so. A classifier that takes
+        `coords` has them read from the paths in X.
+    coords : array-like of shape (n_samples, 2), default=None
+        Position of each patch on its patient's slide, for classifiers that look at neighbours. None reads
+        them from the paths in X.
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified, shuffled, and by patient; or a splitter that tests each sample at most
         once.
@@ -73,7 +82,7 @@ def evaluate(
     ImageReadError
         If image files cannot be read; found before the first fit.
     TypeError
-        If `estimator` cannot give probabilities.
+        If `estimator` cannot give probabilities, or takes no `coords` although some are given.
 
     Examples
     --------
@@ -87,26 +96,25 @@ def evaluate(
     >>> evaluation.rows[2].auc
     0.5
     """
-    if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"evaluate needs probabilities, but {type(estimator).__name__} has no predict_proba. Expected a "
-            "classifier that has it; CalibratedClassifierCV(estimator) adds it."
-        )
+    _check_estimator(estimator, coords)
     y = check_labels(y)
-    check_consistent_length(X, y, groups)
+    check_consistent_length(X, y, groups, coords)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has only 1 class, '{classes[0]}'. Expected at least 2 classes to tell apart.")
-    groups = check_groups(groups, len(y))
+    groups = None if groups is None else check_groups(groups, len(y))
+    if looks_at_neighbours(estimator):
+        places = find_places(X, groups, coords)
+        groups, coords = places.groups, places.coords
     folds = make_folds(y, groups, cv, random_state)
     colours = mean_colours(X, image_shape=_image_shape(estimator), verbose=verbose)
-    results = run_folds(Task(estimator, X, y, groups, folds), n_jobs=n_jobs, verbose=verbose)
-    baseline = run_folds(Task(colour_classifier(), colours, y, None, folds))
-    out_of_fold = {
-        type(estimator).__name__: stack_probabilities(results, folds, len(y)),
-        COLOUR_NAME: stack_probabilities(baseline, folds, len(y)),
-        MAJORITY_NAME: np.tile(np.eye(len(classes))[np.bincount(codes).argmax()], (len(y), 1)),
-    }
+    task = Task(estimator, X, y, groups, coords, folds)
+    results = run_folds(task, n_jobs=n_jobs, verbose=verbose)
+    out_of_fold = {type(estimator).__name__: stack_probabilities(results, folds, len(y))}
+    for name, rival in make_rivals(estimator).items():
+        answers = run_folds(replace(task, estimator=rival, X=colours))
+        out_of_fold[name] = stack_probabilities(answers, folds, len(y))
+    out_of_fold[MAJORITY_NAME] = np.tile(np.eye(len(classes))[np.bincount(codes).argmax()], (len(y), 1))
     fold_of = _fold_numbers(folds, len(y))
     tested = fold_of >= 0
     rows, comparison = score_rows(
@@ -126,6 +134,20 @@ def evaluate(
         warnings=(*_warn(groups, folds, tested), *gather_warnings(results)),
         comparison=comparison,
     )
+
+
+def _check_estimator(estimator: Any, coords: Any) -> None:
+    name = type(estimator).__name__
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"evaluate needs probabilities, but {name} has no predict_proba. Expected a classifier that has "
+            "it; CalibratedClassifierCV(estimator) adds it."
+        )
+    if coords is not None and not takes(estimator, "fit", "coords"):
+        raise TypeError(
+            f"coords were given, but fit of {name} does not take them. Expected a classifier that looks at "
+            "neighbours; SlideContextClassifier(estimator) makes one of it."
+        )
 
 
 def _image_shape(estimator: Any) -> Any:

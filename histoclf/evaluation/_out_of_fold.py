@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import clone
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import has_fit_parameter
 
-from histoclf.evaluation._folds import Folds
+from histoclf.classifiers._folds import Folds
+from histoclf.classifiers._metadata import takes
 from histoclf.preprocessing._labels import take_rows
 
 
@@ -52,6 +50,8 @@ class Task:
         Labels.
     groups : ndarray of shape (n_samples,) or None
         Patients.
+    coords : ndarray of shape (n_samples, 2) or None
+        Positions on the patients' slides.
     folds : list of (train, test)
         Row numbers.
     """
@@ -60,7 +60,17 @@ class Task:
     X: Any
     y: np.ndarray
     groups: np.ndarray | None
+    coords: np.ndarray | None
     folds: Folds
+
+    def metadata(self, method: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Patients and positions, as far as they are known and a method of the estimator takes them."""
+        known = {"groups": self.groups, "coords": self.coords}
+        return {
+            name: values[rows]
+            for name, values in known.items()
+            if values is not None and takes(self.estimator, method, name)
+        }
 
 
 def run_folds(task: Task, *, n_jobs: int | None = None, verbose: int = 0) -> list[FoldResult]:
@@ -99,10 +109,11 @@ def _run_fold(task: Task, number: int, verbose: int) -> FoldResult:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)  # what it was told is a result, never an exception
         fitted = clone(task.estimator).fit(
-            take_rows(task.X, train), task.y[train], **_fit_params(task.estimator, task.groups, train)
+            take_rows(task.X, train), task.y[train], **task.metadata("fit", train)
         )
         seconds = time.perf_counter() - start
-        probabilities = np.asarray(fitted.predict_proba(take_rows(task.X, test)))
+        answer = fitted.predict_proba(take_rows(task.X, test), **task.metadata("predict_proba", test))
+        probabilities = np.asarray(answer)
     texts = [str(item.message) for item in caught if issubclass(item.category, UserWarning)]
     for item in caught:
         if not issubclass(item.category, UserWarning):  # about code, not about the model
@@ -116,17 +127,6 @@ def _describe(task: Task, train: np.ndarray, test: np.ndarray) -> str:
         of = "" if task.groups is None else f" of {len(np.unique(task.groups[rows]))} patients"
         parts.append(f"{what} {len(rows):,} patches{of}")
     return ", ".join(parts)
-
-
-def _fit_params(estimator: Any, groups: np.ndarray | None, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Hand the patients to a fit that takes them, directly or by metadata routing."""
-    if groups is None:
-        return {}
-    if get_config()["enable_metadata_routing"] and not has_fit_parameter(estimator, "groups"):
-        takes = bool(get_routing_for_object(estimator).consumes("fit", ["groups"]))
-    else:
-        takes = has_fit_parameter(estimator, "groups")
-    return {"groups": groups[rows]} if takes else {}
 
 
 def _check_probabilities(probabilities: np.ndarray, fitted: Any, y: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from histoclf.evaluation._rows import Comparison, Interval, Row
 
-MODEL, COLOUR = 0, 1  # rows of the table
+MODEL, RIVAL = 0, 1  # rows of the table
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,7 +20,8 @@ class Evaluation:
     Parameters
     ----------
     rows : tuple of Row
-        The classifier, the mean colour and the majority class, in this order.
+        The classifier, the mean colour and the majority class, in this order; for a classifier that looks at
+        neighbours, the mean colour with the same context comes second.
     out_of_fold : dict of str to ndarray of shape (n_samples, n_classes)
         Probabilities by the name of the row; NaN in rows of X that no fold tested.
     classes : ndarray of shape (n_classes,)
@@ -36,7 +37,7 @@ class Evaluation:
     warnings : tuple of str
         What to know before believing the numbers, in words.
     comparison : Comparison
-        Difference of the classifier's balanced accuracy to that of the mean colour, with its 95 % interval.
+        Difference of the classifier's balanced accuracy to that of the second row, with its 95 % interval.
 
     Examples
     --------
@@ -69,20 +70,20 @@ class Evaluation:
 
     @property
     def beats_mean_colour(self) -> bool:
-        """Whether the whole 95 % interval of the difference to the mean colour is above 0."""
+        """Whether the whole 95 % interval of the difference to the second row is above 0."""
         return self.comparison.difference > 0 and self.comparison.interval[0] > 0
 
     @property
     def verdict(self) -> str:
         """Whether the classifier found more than colour, in words."""
-        model, colour = self.rows[MODEL], self.rows[COLOUR]
+        model, colour = self.rows[MODEL], self.rows[RIVAL]
         difference, (low, high) = self.comparison.difference, self.comparison.interval
         if not difference > 0:
             return (
-                f"{model.name} does NOT beat the mean colour (three numbers a patch): balanced accuracy "
+                f"{model.name} does NOT beat the {colour.name} (three numbers a patch): balanced accuracy "
                 f"{model.balanced_accuracy:.3f} against {colour.balanced_accuracy:.3f}."
             )
-        said = f"{100 * difference:.1f} points of balanced accuracy better than the mean colour"
+        said = f"{100 * difference:.1f} points of balanced accuracy better than the {colour.name}"
         if math.isnan(low):
             return f"{model.name} is {said}, on too few {self._units} for an interval: that may be chance."
         limits = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}"
@@ -116,6 +117,7 @@ class Evaluation:
             "n_folds": len(self.fit_times),
             "fit_seconds": list(self.fit_times),
             "rows": [row.to_dict() for row in self.rows],
+            "compared_with": self.rows[RIVAL].name,
             "difference_to_mean_colour": self.comparison.difference,
             "difference_interval": list(self.comparison.interval),
             "verdict": self.verdict,

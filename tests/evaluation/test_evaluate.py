@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -12,9 +12,11 @@ from sklearn.model_selection import GroupShuffleSplit, KFold, StratifiedGroupKFo
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from histoclf import HistoCNNClassifier
+from histoclf import HistoCNNClassifier, LabelCleaningClassifier
+from histoclf.classifiers._slide_context import SlideContextClassifier
 from histoclf.datasets import make_patches
-from histoclf.evaluation import evaluate
+from histoclf.evaluation import evaluate, mean_colours
+from histoclf.evaluation._baselines import colour_classifier
 from histoclf.exceptions import CollapsedModelWarning, LabelError
 from histoclf.io import save_patches
 from histoclf.preprocessing import PixelScaler
@@ -104,6 +106,61 @@ def test_patients_are_routed_through_a_pipeline(seen):
         pipeline = make_pipeline(PixelScaler(), Recorder().set_fit_request(groups=True))
         evaluate(pipeline, MADE.images.reshape(60, -1), MADE.labels, groups=MADE.groups, cv=2)
     assert seen[0][2] is not None
+
+
+def test_colours_are_given_the_same_context(seen):
+    places = {"groups": MADE.groups, "coords": MADE.coords}
+    clf = SlideContextClassifier(Recorder(), radius=16.0, weight=1.0)
+    evaluation = evaluate(clf, ROWS, MADE.labels, **places, cv=2)
+    assert [row.name for row in evaluation.rows] == [
+        "SlideContextClassifier",
+        "mean colour with context",
+        "mean colour",
+        "majority class",
+    ]
+    inner = clone(clf).set_params(estimator=colour_classifier())
+    colours = mean_colours(ROWS)
+    folds = StratifiedGroupKFold(2, shuffle=True, random_state=0).split(colours, MADE.labels, MADE.groups)
+    for train, test in folds:
+        given = [{name: values[rows] for name, values in places.items()} for rows in (train, test)]
+        inner.fit(colours[train], MADE.labels[train], **given[0])
+        expected = inner.predict_proba(colours[test], **given[1])
+        assert np.array_equal(evaluation.out_of_fold["mean colour with context"][test], expected)
+    assert {*seen[0][2]} & {*seen[1][2]} == set()
+    assert "the mean colour with context" in evaluation.verdict
+    first, second = (row.balanced_accuracy for row in evaluation.rows[:2])
+    assert evaluation.comparison.difference == first - second
+    assert evaluation.to_dict()["compared_with"] == "mean colour with context"
+
+
+def test_places_are_those_of_names_where_they_tell(tmp_path):
+    paths = save_patches(MADE.images, MADE.labels, MADE.groups, MADE.coords, tmp_path)
+    clf = SlideContextClassifier(OfFiles(), radius=16.0, weight=1.0)
+    of_names = evaluate(clf, paths, MADE.labels, cv=2)
+    given = evaluate(clf, paths, MADE.labels, groups=MADE.groups, coords=MADE.coords, cv=2)
+    assert of_names.rows == given.rows
+    assert of_names.groups is not None
+    wrapped = evaluate(LabelCleaningClassifier(clf), paths, MADE.labels, cv=2)  # takes no coords itself
+    assert wrapped.rows[1:] == of_names.rows[1:]
+
+
+class OfFiles(DummyClassifier):
+    """A classifier of files, which looks at nothing but how many there are."""
+
+    def fit(self, X, y):
+        return super().fit(np.zeros((len(X), 1)), y)
+
+
+def test_places_are_routed_through_a_pipeline_to_fit_and_to_predict():
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = {"groups": True, "coords": True}
+        clf = SlideContextClassifier(LogisticRegression(max_iter=2000), radius=16.0, weight=1.0)
+        clf.set_fit_request(**asked).set_predict_proba_request(**asked)
+        places = {"groups": MADE.groups, "coords": MADE.coords}
+        piped = evaluate(make_pipeline(PixelScaler(), clf), 255 * ROWS, MADE.labels, **places, cv=2)
+        alone = evaluate(clf, PixelScaler().fit_transform(255 * ROWS), MADE.labels, **places, cv=2)
+    assert piped.rows[0].auc == pytest.approx(alone.rows[0].auc, abs=0.02)
+    assert piped.rows[1].name == "mean colour with context"
 
 
 def test_unknown_patients_are_no_argument_of_fit_and_a_warning(seen):
@@ -205,6 +262,10 @@ def test_what_cannot_be_evaluated_is_said():
         evaluate(DummyClassifier(), ROWS, np.array([None, *MADE.labels[1:]], dtype=object))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         evaluate(DummyClassifier(), ROWS, MADE.labels[1:])
+    with pytest.raises(TypeError, match="coords were given, but fit of DummyClassifier does not take them"):
+        evaluate(DummyClassifier(), ROWS, MADE.labels, groups=MADE.groups, coords=MADE.coords)
+    with pytest.raises(ValueError, match="coords are unknown"):
+        evaluate(SlideContextClassifier(DummyClassifier()), ROWS, MADE.labels, groups=MADE.groups)
     with pytest.raises(ValueError, match=r"has the classes \['x', 'y'\], but y has"):
         evaluate(Recorder(says=["x", "y"]), ROWS, MADE.labels, groups=MADE.groups, cv=2)
 

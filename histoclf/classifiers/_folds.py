@@ -1,4 +1,4 @@
-"""The folds of an evaluation: by patient, and refused where they could not give an honest number."""
+"""Folds for out-of-fold probabilities: by patient, and refused where they could not give an honest number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from histoclf.exceptions import SplitError
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
-def check_groups(groups: Any, n_samples: int) -> np.ndarray | None:
+def check_groups(groups: Any, n_samples: int) -> np.ndarray:
     """Return the patients as an array of one kind.
 
     Raises
@@ -22,8 +22,6 @@ def check_groups(groups: Any, n_samples: int) -> np.ndarray | None:
     SplitError
         If there is not one patient for each sample.
     """
-    if groups is None:
-        return None
     groups = np.asarray(groups)
     if groups.shape != (n_samples,):
         raise SplitError(f"groups has shape {groups.shape}; expected one patient per sample, ({n_samples},).")
