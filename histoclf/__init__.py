@@ -12,7 +12,10 @@ from histoclf import exceptions
 
 if TYPE_CHECKING:
     from histoclf.classifiers._cnn import HistoCNNClassifier
+    from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
+    from histoclf.classifiers._slide_context import SlideContextClassifier
+    from histoclf.classifiers._transfer import HistoTransferClassifier
     from histoclf.datasets._synthetic import make_patches
     from histoclf.evaluation._evaluate import evaluate
     from histoclf.io._image_loader import ImageLoader
@@ -21,16 +24,21 @@ if TYPE_CHECKING:
     from histoclf.preprocessing._augmentation import Augmentation
     from histoclf.preprocessing._labels import LabelCleaner
     from histoclf.preprocessing._scaling import PixelScaler
+    from histoclf.preprocessing._stains import StainNormalizer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Augmentation",
     "HistoCNNClassifier",
+    "HistoEmbedder",
+    "HistoTransferClassifier",
     "ImageLoader",
     "LabelCleaner",
     "LabelCleaningClassifier",
     "PixelScaler",
+    "SlideContextClassifier",
+    "StainNormalizer",
     "__version__",
     "clean_scorer",
     "evaluate",
@@ -44,10 +52,14 @@ __all__ = [
 _MODULE_OF = {
     "Augmentation": "histoclf.preprocessing._augmentation",
     "HistoCNNClassifier": "histoclf.classifiers._cnn",
+    "HistoEmbedder": "histoclf.classifiers._embedder",
+    "HistoTransferClassifier": "histoclf.classifiers._transfer",
     "ImageLoader": "histoclf.io._image_loader",
     "LabelCleaner": "histoclf.preprocessing._labels",
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
     "PixelScaler": "histoclf.preprocessing._scaling",
+    "SlideContextClassifier": "histoclf.classifiers._slide_context",
+    "StainNormalizer": "histoclf.preprocessing._stains",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
     "evaluate": "histoclf.evaluation._evaluate",
     "find_patches": "histoclf.io._patches",

@@ -32,7 +32,19 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how to train."""
+    """Add which classifier, and how to train it."""
+    parser.add_argument(
+        "--model",
+        choices=("cnn", "transfer"),
+        default="cnn",
+        help="a small network trained from scratch (cnn, default), or a classifier on top of a network that was "
+        "trained on other images (transfer; its weights are downloaded once)",
+    )
+    parser.add_argument(
+        "--slide-context",
+        action="store_true",
+        help="let the neighbours of a patch on its slide have a say; names must tell the positions",
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training part")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)"
@@ -42,8 +54,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any parameter of HistoCNNClassifier, such as class_weight=balanced or augmentation__stain=0.1; "
-        "may be repeated",
+        help="any parameter of HistoCNNClassifier or HistoTransferClassifier, such as class_weight=balanced, "
+        "augmentation__stain=0.1 or backbone=mobilenet_v2; may be repeated",
     )
 
 

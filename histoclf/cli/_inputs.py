@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from histoclf.classifiers._cnn import HistoCNNClassifier
+from histoclf.classifiers._slide_context import SlideContextClassifier
+from histoclf.classifiers._transfer import HistoTransferClassifier
 from histoclf.exceptions import PatchNameError
 from histoclf.io._patches import find_patches
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation
@@ -42,9 +44,10 @@ def read_folder(args: argparse.Namespace) -> Patches:
     return Patches(found.paths, labels, found.groups)
 
 
-def make_classifier(args: argparse.Namespace, **params: Any) -> HistoCNNClassifier:
+def make_classifier(args: argparse.Namespace, **params: Any) -> Any:
     """Make the classifier: its defaults, and what the arguments say otherwise."""
-    classifier = HistoCNNClassifier(random_state=args.seed, verbose=0 if args.quiet else 1)
+    kind = HistoTransferClassifier if args.model == "transfer" else HistoCNNClassifier
+    classifier = kind(random_state=args.seed, verbose=0 if args.quiet else 1)
     params |= dict(_setting(text) for text in args.set)
     if args.epochs is not None:
         params["epochs"] = args.epochs
@@ -54,7 +57,7 @@ def make_classifier(args: argparse.Namespace, **params: Any) -> HistoCNNClassifi
         params["augmentation"] = Augmentation.from_preset(preset) if preset in PRESETS else preset
     classifier.set_params(**params)
     classifier._validate_params()  # now, and not after minutes of reading images
-    return classifier
+    return SlideContextClassifier(classifier, random_state=args.seed) if args.slide_context else classifier
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,10 @@ from histoclf.networks._layers import from_optical_density, to_optical_density
 _HAEMATOXYLIN = np.array([0.650, 0.704, 0.286])
 _EOSIN = np.array([0.072, 0.990, 0.105])
 _OFFSET_SHARE = 0.25  # a stain is shifted by at most this share of the strength, in units of optical density
+
+Draw = Callable[
+    ..., Any
+]  # (low, high, *trailing shape) -> one independent draw per image, uniform in between
 
 
 def stain_matrix() -> np.ndarray:
@@ -45,63 +49,93 @@ class RandomAugment(keras.layers.Layer):
         """Augment a batch of shape (n, height, width, channels), float32 in 0 to 255."""
         if not training:
             return images
-        spec = self.spec
-        if spec["flip"]:
-            images = self._flip_and_turn(images)
-        if spec["rotation"] or spec["zoom"]:
-            images = self._rotate_and_zoom(images, spec["rotation"], spec["zoom"])
-        if spec["stain"] and images.shape[-1] == 3:  # a gray image has no stains to tell apart
-            images = self._jitter_stain(images, spec["stain"])
-        if spec["brightness"] or spec["contrast"]:
-            images = self._jitter_light(images, spec["brightness"], spec["contrast"])
-        return images
 
-    def _uniform(self, images: Any, low: float, high: float, *trailing: int) -> Any:
-        """One independent draw per image (and per entry of the trailing shape)."""
-        shape = (ops.shape(images)[0], *trailing)
-        return keras.random.uniform(shape, low, high, dtype="float32", seed=self.seed_generator)
+        def draw(low: float, high: float, *trailing: int) -> Any:
+            shape = (ops.shape(images)[0], *trailing)
+            return keras.random.uniform(shape, low, high, dtype="float32", seed=self.seed_generator)
 
-    def _coin(self, images: Any) -> Any:
-        return self._uniform(images, 0.0, 1.0, 1, 1, 1) < 0.5
-
-    def _flip_and_turn(self, images: Any) -> Any:
-        """Draw one of the eight symmetries of the square, or of the four of a rectangle; no interpolation."""
-        images = ops.where(self._coin(images), ops.flip(images, axis=2), images)
-        images = ops.where(self._coin(images), ops.flip(images, axis=1), images)
-        if images.shape[1] == images.shape[2]:
-            images = ops.where(self._coin(images), ops.transpose(images, (0, 2, 1, 3)), images)
-        return images
-
-    def _rotate_and_zoom(self, images: Any, degrees: float, zoom: float) -> Any:
-        """Resample once for both, mirrored at the border so that no black wedge gives the angle away."""
-        height, width = images.shape[1], images.shape[2]
-        angle = self._uniform(images, -degrees, degrees) * (np.pi / 180)
-        scale = ops.exp(self._uniform(images, -zoom, zoom))
-        cos, sin = ops.cos(angle) * scale, ops.sin(angle) * scale
-        x, y = (width - 1) / 2, (height - 1) / 2
-        zero = ops.zeros_like(cos)
-        rows = [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, zero, zero]
-        return ops.image.affine_transform(
-            images, ops.stack(rows, axis=1), interpolation="bilinear", fill_mode="reflect"
-        )
-
-    def _jitter_stain(self, images: Any, strength: float) -> Any:
-        """Scale and shift the concentration of each stain: linear in optical density."""
-        stains = stain_matrix()
-        gain = 1.0 + self._uniform(images, -strength, strength, 3)
-        offset = self._uniform(images, -strength, strength, 3) * _OFFSET_SHARE
-        mixing = ops.einsum("ij,bj,jk->bik", np.linalg.inv(stains), gain, stains)
-        shift = ops.matmul(offset, stains)[:, None, None, :]
-        density = ops.einsum("bhwi,bij->bhwj", to_optical_density(images), mixing) + shift
-        return ops.clip(from_optical_density(density), 0.0, 255.0)
-
-    def _jitter_light(self, images: Any, brightness: float, contrast: float) -> Any:
-        """Shift each image as a whole, and stretch it around its own mean."""
-        gain = 1.0 + self._uniform(images, -contrast, contrast, 1, 1, 1)
-        shift = 255.0 * self._uniform(images, -brightness, brightness, 1, 1, 1)
-        centre = ops.mean(images, axis=(1, 2, 3), keepdims=True)
-        return ops.clip((images - centre) * gain + centre + shift, 0.0, 255.0)
+        return augment(images, self.spec, draw)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `keras.saving` needs to build the layer again."""
         return {**super().get_config(), "spec": self.spec, "seed": self.seed}
+
+
+def augment_by_content(
+    images: np.ndarray, spec: Mapping[str, Any], keys: Sequence[bytes], seed: int
+) -> np.ndarray:
+    """Augment images (n, height, width, channels) in 0-255, each by what its own key and `seed` draw.
+
+    The same image is changed in the same way to the last bit whatever company it is in, so that what is made
+    of it can be kept: that is why they are changed one by one.
+    """
+    changed = np.empty_like(images)
+    for row, key in enumerate(keys):
+        stream = np.random.default_rng([seed, *key])
+
+        def draw(low: float, high: float, *trailing: int, stream: Any = stream) -> np.ndarray:
+            return stream.uniform(low, high, (1, *trailing)).astype("float32")
+
+        image = ops.convert_to_tensor(images[row : row + 1], "float32")
+        result = ops.convert_to_numpy(augment(image, spec, draw))[0]
+        changed[row] = np.rint(result) if images.dtype == np.uint8 else result
+    return changed
+
+
+def augment(images: Any, spec: Mapping[str, Any], draw: Draw) -> Any:
+    """Change each image of a batch; all randomness comes from `draw`."""
+    if spec["flip"]:
+        images = _flip_and_turn(images, draw)
+    if spec["rotation"] or spec["zoom"]:
+        images = _rotate_and_zoom(images, spec["rotation"], spec["zoom"], draw)
+    if spec["stain"] and images.shape[-1] == 3:  # a gray image has no stains to tell apart
+        images = _jitter_stain(images, spec["stain"], draw)
+    if spec["brightness"] or spec["contrast"]:
+        images = _jitter_light(images, spec["brightness"], spec["contrast"], draw)
+    return images
+
+
+def _flip_and_turn(images: Any, draw: Draw) -> Any:
+    """Draw one of the eight symmetries of the square, or of the four of a rectangle; no interpolation."""
+    images = ops.where(_coin(draw), ops.flip(images, axis=2), images)
+    images = ops.where(_coin(draw), ops.flip(images, axis=1), images)
+    if images.shape[1] == images.shape[2]:
+        images = ops.where(_coin(draw), ops.transpose(images, (0, 2, 1, 3)), images)
+    return images
+
+
+def _coin(draw: Draw) -> Any:
+    return draw(0.0, 1.0, 1, 1, 1) < 0.5
+
+
+def _rotate_and_zoom(images: Any, degrees: float, zoom: float, draw: Draw) -> Any:
+    """Resample once for both, mirrored at the border so that no black wedge gives the angle away."""
+    height, width = images.shape[1], images.shape[2]
+    angle = draw(-degrees, degrees) * (np.pi / 180)
+    scale = ops.exp(draw(-zoom, zoom))
+    cos, sin = ops.cos(angle) * scale, ops.sin(angle) * scale
+    x, y = (width - 1) / 2, (height - 1) / 2
+    zero = ops.zeros_like(cos)
+    rows = [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, zero, zero]
+    return ops.image.affine_transform(
+        images, ops.stack(rows, axis=1), interpolation="bilinear", fill_mode="reflect"
+    )
+
+
+def _jitter_stain(images: Any, strength: float, draw: Draw) -> Any:
+    """Scale and shift the concentration of each stain: linear in optical density."""
+    stains = stain_matrix()
+    gain = 1.0 + draw(-strength, strength, 3)
+    offset = draw(-strength, strength, 3) * _OFFSET_SHARE
+    mixing = ops.einsum("ij,bj,jk->bik", np.linalg.inv(stains), gain, stains)
+    shift = ops.matmul(offset, stains)[:, None, None, :]
+    density = ops.einsum("bhwi,bij->bhwj", to_optical_density(images), mixing) + shift
+    return ops.clip(from_optical_density(density), 0.0, 255.0)
+
+
+def _jitter_light(images: Any, brightness: float, contrast: float, draw: Draw) -> Any:
+    """Shift each image as a whole, and stretch it around its own mean."""
+    gain = 1.0 + draw(-contrast, contrast, 1, 1, 1)
+    shift = 255.0 * draw(-brightness, brightness, 1, 1, 1)
+    centre = ops.mean(images, axis=(1, 2, 3), keepdims=True)
+    return ops.clip((images - centre) * gain + centre + shift, 0.0, 255.0)

@@ -17,10 +17,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from histoclf.networks._runtime import refuse_after_fork
+from histoclf.networks._backbones import load_into
+from histoclf.networks._runtime import python_random_kept, refuse_after_fork
 
 _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
-_CHUNK = 64  # images per forward pass, always: a patch's probabilities do not depend on its company
+CHUNK = 64  # images per forward pass, always: a patch's probabilities do not depend on its company
 
 Weights = list[np.ndarray]
 
@@ -35,30 +36,37 @@ class Engine:
     """
 
     def __init__(self, spec: Any) -> None:
-        self.model: keras.Model = spec.build()
-        self._initial = [np.array(weight) for weight in self.model.get_weights()]
-        self._compiled_for: tuple[str, float] | None = None
+        with python_random_kept():
+            self.model: keras.Model = spec.build()
+        self._compiled_for: Any = None
+        self._loaded: Weights | None = None
 
-    def compile(self, optimizer: str, weight_decay: float) -> None:
-        """Prepare for training, unless the engine is prepared for just that already."""
-        if self._compiled_for == (optimizer, weight_decay):
+    def compile(self, optimizer: str, weight_decay: float, rates: tuple[float, ...] | None = None) -> None:
+        """Prepare for training, unless the engine is prepared for just that already.
+
+        Parameters
+        ----------
+        optimizer : str
+            Name of a Keras optimizer.
+        weight_decay : float
+            Decoupled decay of the kernels, times the learning rate in every step.
+        rates : tuple of float, default=None
+            What the learning rate of each trainable variable is multiplied with.
+        """
+        if self._compiled_for == (optimizer, weight_decay, rates):
             return
-        optimizer_ = keras.optimizers.get(optimizer)
-        config = {**optimizer_.get_config(), "weight_decay": weight_decay}
-        optimizer_ = type(optimizer_).from_config(config)
+        kind = type(keras.optimizers.get(optimizer))
+        optimizer_ = (kind if rates is None else _with_rates(kind, rates))(weight_decay=weight_decay)
         optimizer_.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         # XLA was slower than the plain graph for small convolutions on CPUs, and takes longer to compile.
         self.model.compile(optimizer=optimizer_, loss=loss, jit_compile=False)
         optimizer_.build(self.model.trainable_variables)
-        self._compiled_for = (optimizer, weight_decay)
+        self._compiled_for = (optimizer, weight_decay, rates)
 
     def initial_weights(self, generator: np.random.Generator) -> Weights:
-        """Draw new kernels after He et al. (2015); everything else starts as the layers start it."""
-        return [
-            _he_normal(start.shape, generator) if variable.path.endswith("/kernel") else start.copy()
-            for variable, start in zip(self.model.weights, self._initial, strict=True)
-        ]
+        """Draw kernels after He et al. (2015); scales and variances start at one, the rest at zero."""
+        return [_draw(variable.path, tuple(variable.shape), generator) for variable in self.model.weights]
 
     def reset_training(self, generator: np.random.Generator, optimizer_state: Weights | None) -> None:
         """Restart the optimizer and every random stream inside the network."""
@@ -74,8 +82,14 @@ class Engine:
         """Copy the optimizer's memory."""
         return [np.array(variable.numpy()) for variable in self.model.optimizer.variables]
 
-    def predict(self, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Compute the logits of images in the units the network is fed, in chunks of one fixed size.
+    def load(self, weights: Weights) -> None:
+        """Set the weights of the network, unless this very list is what it holds."""
+        if weights is not self._loaded:
+            load_into(self.model, weights)
+            self._loaded = weights
+
+    def predict(self, images: np.ndarray, rows: np.ndarray | None = None, chunk: int = CHUNK) -> np.ndarray:
+        """Compute the outputs for images in the units the network is fed, in chunks of one fixed size.
 
         Parameters
         ----------
@@ -83,26 +97,41 @@ class Engine:
             In memory or on disk; only a chunk at a time is read.
         rows : ndarray of shape (n,), int, default=None
             Rows of `images` to answer for; None is all of them.
+        chunk : int, default=64
+            Images per forward pass.
 
         Returns
         -------
-        logits : ndarray of shape (n, n_classes), float32
+        outputs : ndarray of shape (n, ...), float32
+            Logits, say.
         """
-        chunks = []
-        for start in range(0, len(images) if rows is None else len(rows), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            chunk = np.asarray(images[part if rows is None else rows[part]])
-            padding = [(0, _CHUNK - len(chunk))] + [(0, 0)] * (chunk.ndim - 1)
-            logits = self.model.predict_on_batch(np.pad(chunk, padding))
-            chunks.append(logits[: len(chunk)])
-        return np.concatenate(chunks)
+        parts = []
+        for start in range(0, len(images) if rows is None else len(rows), chunk):
+            part = slice(start, start + chunk)
+            batch = np.asarray(images[part if rows is None else rows[part]])
+            padding = [(0, chunk - len(batch))] + [(0, 0)] * (batch.ndim - 1)
+            parts.append(self.model.predict_on_batch(np.pad(batch, padding))[: len(batch)])
+        return np.concatenate(parts)
 
     def _random_states(self) -> list[Any]:
         weights = {id(variable) for variable in self.model.weights}
         return [v for v in self.model.non_trainable_variables if id(v) not in weights]
 
 
-def _he_normal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+def _with_rates(kind: type, rates: tuple[float, ...]) -> type:
+    """Give an optimizer a learning rate of its own for each variable: Keras knows only one for all."""
+
+    class Layerwise(kind):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            rate = rates[self._get_variable_index(variable)]
+            super().update_step(gradient, variable, learning_rate * rate)
+
+    return Layerwise
+
+
+def _draw(path: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    if not path.endswith("/kernel"):
+        return np.full(shape, path.endswith(("gamma", "variance")), dtype="float32")
     fan_in = np.prod(shape[:-1])
     gain = 2.0 if len(shape) == 4 else 1.0  # a rectifier follows convolutions, none follows the last layer
     return generator.normal(0.0, np.sqrt(gain / fan_in), shape).astype("float32")
@@ -121,7 +150,8 @@ def borrow_engine(spec: Any, weights: Weights | None = None) -> Iterator[Engine]
     spec : hashable with a method ``build() -> keras.Model``
         Description of the network.
     weights : list of ndarray or None
-        As `keras.Model.get_weights` orders them.
+        As `keras.Model.get_weights` orders them, not to be changed afterwards; None if the borrower sets
+        them.
 
     Yields
     ------
@@ -134,6 +164,8 @@ def borrow_engine(spec: Any, weights: Weights | None = None) -> Iterator[Engine]
         _engines[spec] = engine  # the most recently used is the last
         while len(_engines) > _MAX_ENGINES:
             _engines.popitem(last=False)
-        if weights is not None:
-            engine.model.set_weights(weights)
+        if weights is None:
+            engine._loaded = None  # whoever trains changes them
+        else:
+            engine.load(weights)
         yield engine

@@ -1,4 +1,4 @@
-"""Small layers without weights: from the user's units to 0-255, and from there to optical density."""
+"""Small layers without weights: from the user's units to 0-255, and from there to what a network wants."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype="float32") * 255  # of red, green and blue
+_IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], dtype="float32") * 255
+_CAFFE_MEAN = np.array([103.939, 116.779, 123.68], dtype="float32")  # of blue, green and red
 _CENTRE = 0.4  # about the mean optical density of an H&E patch: the first convolution sees values around zero
 
 
@@ -19,6 +22,17 @@ def to_optical_density(images: Any) -> Any:
 def from_optical_density(density: Any) -> Any:
     """Undo `to_optical_density`."""
     return 256.0 * ops.exp(-density) - 1.0
+
+
+def preprocess(images: Any, mode: str) -> Any:
+    """Bring RGB images, tensor or array, from 0-255 into the range named by `mode`, once."""
+    if mode == "tf":
+        return images / 127.5 - 1.0
+    if mode == "torch":
+        return (images - _IMAGENET_MEAN) / _IMAGENET_STDDEV
+    if mode == "caffe":
+        return images[..., ::-1] - _CAFFE_MEAN
+    return images
 
 
 @keras.saving.register_keras_serializable(package="histoclf")
@@ -57,3 +71,45 @@ class OpticalDensity(keras.layers.Layer):
     def call(self, images: Any) -> Any:
         """Transform a batch of any shape."""
         return to_optical_density(images) - _CENTRE
+
+
+@keras.saving.register_keras_serializable(package="histoclf")
+class Preprocess(keras.layers.Layer):
+    """Bring images from 0-255 into the range that a backbone was trained on; gray ones become RGB.
+
+    Parameters
+    ----------
+    mode : str
+        A key of `histoclf.networks._catalogue.PREPROCESSING`; what `keras.applications` calls "mode".
+    """
+
+    def __init__(self, mode: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mode = mode
+
+    def call(self, images: Any) -> Any:
+        """Transform a batch of shape (n, height, width, 1 or 3)."""
+        if images.shape[-1] == 1:
+            images = ops.concatenate([images, images, images], axis=-1)
+        return preprocess(images, self.mode)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `keras.saving` needs to build the layer again."""
+        return {**super().get_config(), "mode": self.mode}
+
+
+@keras.saving.register_keras_serializable(package="histoclf")
+class PoolBoth(keras.layers.Layer):
+    """Average and maximum over all places of a feature map: both, so that one pass serves every pooling.
+
+    Maps of shape (n, height, width, depth) and tokens of shape (n, n_tokens, depth) become (n, 2, depth);
+    what is one vector per image already becomes (n, 1, depth).
+    """
+
+    def call(self, features: Any) -> Any:
+        """Pool a batch."""
+        places = tuple(range(1, len(features.shape) - 1))
+        features = ops.cast(features, "float32")
+        if not places:
+            return ops.expand_dims(features, 1)
+        return ops.stack([ops.mean(features, axis=places), ops.max(features, axis=places)], axis=1)

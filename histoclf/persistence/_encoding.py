@@ -8,13 +8,15 @@ way out as on the way in, which is what makes a file harmless: it can only ask f
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from histoclf.persistence._registry import RECORDS
+from histoclf.persistence._estimators import put_together, take_apart
+from histoclf.persistence._registry import ESTIMATORS, RECORDS
 
 _PLAIN = (type(None), bool, int, str)
 
@@ -40,6 +42,8 @@ class Encoder:
 
     def encode(self, value: Any, name: str) -> Any:
         """Encode a value; `name` says in an error where it was found."""
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
         kind = type(value)
         if kind in _PLAIN or (kind is float and math.isfinite(value)):
             return value
@@ -48,6 +52,8 @@ class Encoder:
         if isinstance(value, np.ndarray) and not value.dtype.hasobject:
             self.arrays.append(np.asarray(value))
             return {"type": "array", "parts": len(self.arrays) - 1}
+        if ESTIMATORS.get(kind.__name__) is kind:
+            return {"type": kind.__name__, "parts": self.encode_estimator(value)}
         rule = _name_of_rule(value)
         if rule is None:
             raise TypeError(
@@ -56,6 +62,15 @@ class Encoder:
                 "stores any object (load such files only from people you trust: they can run code)."
             )
         return {"type": rule, "parts": self.encode(_RULES[rule].to_parts(value), name)}
+
+    def encode_estimator(self, estimator: Any) -> dict[str, Any]:
+        """Encode parameters and what was learned; metadata requests are plain as they are."""
+        parts = take_apart(estimator)
+        return {
+            "params": {name: self.encode(value, name) for name, value in parts["params"].items()},
+            "learned": {name: self.encode(value, name) for name, value in parts["learned"].items()},
+            "routing": parts["routing"],
+        }
 
 
 def decode(code: Any, arrays: list[np.ndarray]) -> Any:
@@ -72,7 +87,22 @@ def decode(code: Any, arrays: list[np.ndarray]) -> Any:
         return [decode(item, arrays) for item in code]
     if code["type"] == "array":
         return arrays[code["parts"]]
+    if code["type"] in ESTIMATORS:
+        return decode_estimator(ESTIMATORS[code["type"]], code["parts"], arrays)
     return _RULES[code["type"]].from_parts(decode(code["parts"], arrays))
+
+
+def decode_estimator(cls: Any, code: dict[str, Any], arrays: list[np.ndarray]) -> Any:
+    """Undo `Encoder.encode_estimator`.
+
+    Raises
+    ------
+    KeyError, IndexError, TypeError, ValueError
+        If the code is not what an encoder writes.
+    """
+    params = {name: decode(part, arrays) for name, part in code["params"].items()}
+    learned = {name: decode(part, arrays) for name, part in code["learned"].items()}
+    return put_together(cls, {"params": params, "learned": learned, "routing": code["routing"]})
 
 
 def _name_of_rule(value: Any) -> str | None:
@@ -117,7 +147,10 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _build_record(cls: type, fields: dict[str, Any]) -> Any:
-    return cls(**fields)
+    record = cls(**fields)
+    if hasattr(record, "check_loaded"):  # a backbone may be of anybody's making
+        record.check_loaded()
+    return record
 
 
 _TYPES: dict[str, type] = {

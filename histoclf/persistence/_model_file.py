@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from histoclf.exceptions import ModelFileError
 from histoclf.persistence._archive import pack, unpack, write_atomically
-from histoclf.persistence._encoding import Encoder, decode
-from histoclf.persistence._registry import CLASSIFIERS
+from histoclf.persistence._encoding import Encoder, decode_estimator
+from histoclf.persistence._registry import ESTIMATORS
 
 # To the next maintainer: raise this number in the same change that makes files which the version before
 # cannot read (a new rule in _encoding.py and a new parameter of a classifier do, a new learned attribute does
@@ -21,8 +20,6 @@ from histoclf.persistence._registry import CLASSIFIERS
 # a newer file from a broken one: the file is a zip, its comment ends in the SHA-256 of all bytes before it,
 # and "model.json" has "format".
 FORMAT = 1
-
-_ROUTING = "_metadata_request"  # where scikit-learn keeps what set_fit_request and its kind were told
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -34,8 +31,8 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : HistoCNNClassifier
-        Fitted. Of a search, save ``best_estimator_``.
+    estimator : HistoCNNClassifier, HistoTransferClassifier, HistoEmbedder or SlideContextClassifier
+        Fitted, the last one around one of the first two. Of a search, save ``best_estimator_``.
     path : str or path-like
         File to write; an existing one is replaced.
 
@@ -71,7 +68,10 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     check_is_fitted(estimator)
     _check_target(Path(path))
     encoder = Encoder()
-    document = _describe(estimator, encoder)
+    from histoclf import __version__
+
+    heading = {"format": FORMAT, "histoclf": __version__, "class": type(estimator).__name__}
+    document = heading | encoder.encode_estimator(estimator)
     write_atomically(Path(path), pack(document, encoder.arrays))
 
 
@@ -88,7 +88,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    estimator : HistoCNNClassifier
+    estimator : HistoCNNClassifier, HistoTransferClassifier, HistoEmbedder or SlideContextClassifier
         As it was saved: same parameters, same probabilities to the last bit on the same machine.
 
     Raises
@@ -119,36 +119,10 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         raise ModelFileError(f"{str(path)!r} cannot be loaded: {error}.") from error
 
 
-def _describe(estimator: Any, encoder: Encoder) -> dict[str, Any]:
-    """Take an estimator apart: every attribute that is not a parameter was learned."""
-    from histoclf import __version__
-
-    params = estimator.get_params(deep=False)
-    learned = {name: value for name, value in estimator.__getstate__().items() if name not in params}
-    learned.pop(_ROUTING, None)
-    return {
-        "format": FORMAT,
-        "histoclf": __version__,
-        "class": type(estimator).__name__,
-        "params": {name: encoder.encode(value, name) for name, value in params.items()},
-        "learned": {name: encoder.encode(value, name) for name, value in learned.items()},
-        "routing": _requests(estimator),
-    }
-
-
 def _rebuild(document: dict[str, Any], arrays: list[Any]) -> Any:
     """Put an estimator together; whatever does not fit is the file's fault."""
     try:
-        cls = CLASSIFIERS[document["class"]]
-        params = {name: decode(code, arrays) for name, code in document["params"].items()}
-        learned = {name: decode(code, arrays) for name, code in document["learned"].items()}
-        shadowed = [name for name in learned if hasattr(cls, name)]
-        if shadowed:
-            raise ValueError(f"{shadowed} would replace what the class defines")
-        estimator = cls(**params)
-        estimator._validate_params()
-        estimator.__setstate__(learned)
-        _request(estimator, document["routing"])
+        estimator = decode_estimator(ESTIMATORS[document["class"]], document, arrays)
         check_is_fitted(estimator)
     except ModelFileError:
         raise
@@ -159,25 +133,10 @@ def _rebuild(document: dict[str, Any], arrays: list[Any]) -> Any:
     return estimator
 
 
-def _requests(estimator: Any) -> dict[str, dict[str, Any]]:
-    """Return what metadata was asked for, by method; empty where nothing but the default was."""
-    if _ROUTING not in vars(estimator):
-        return {}
-    routing = estimator.get_metadata_routing()
-    methods = [name for name in vars(routing) if hasattr(estimator, f"set_{name}_request")]
-    return {name: dict(getattr(routing, name).requests) for name in methods}
-
-
-def _request(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
-    with config_context(enable_metadata_routing=True):
-        for method, wanted in requests.items():
-            getattr(estimator, f"set_{method}_request")(**wanted)
-
-
 def _check_class(estimator: Any) -> None:
-    if CLASSIFIERS.get(type(estimator).__name__) is not type(estimator):
+    if ESTIMATORS.get(type(estimator).__name__) is not type(estimator):
         raise TypeError(
-            f"save_model cannot store a {type(estimator).__name__}. Expected one of {sorted(CLASSIFIERS)}: a "
+            f"save_model cannot store a {type(estimator).__name__}. Expected one of {sorted(ESTIMATORS)}: a "
             "file without pickle holds only what there is a written rule for. Of a search save "
             "best_estimator_; instead of a pipeline, fit the classifier by itself (it scales by itself) and "
             "save that; for anything else use joblib.dump(estimator, path), and load such files only from "
@@ -217,8 +176,8 @@ def _check_format(document: Any) -> None:
             f"it is of format {found}, written by histoclf {document.get('histoclf')}, and this version "
             f"reads formats up to {FORMAT}; upgrade histoclf"
         )
-    if document.get("class") not in list(CLASSIFIERS):  # it may be anything, hashable or not
+    if document.get("class") not in list(ESTIMATORS):  # it may be anything, hashable or not
         raise ModelFileError(
             f"it holds a {document.get('class')!r}, which is none of the classes that may be loaded: "
-            f"{sorted(CLASSIFIERS)}"
+            f"{sorted(ESTIMATORS)}"
         )

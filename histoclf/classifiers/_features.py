@@ -1,0 +1,220 @@
+"""A frozen backbone that turns images into embeddings: HistoEmbedder and classifier share it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from histoclf._seeding import draw_seed, make_generator
+from histoclf._validation import HasMethods, StrOptions
+from histoclf.classifiers._reading import InputFormat, open_training
+from histoclf.classifiers._sources import ImageSource, ReadImages, Size
+from histoclf.networks._cache import cached_rows
+from histoclf.networks._catalogue import ENGINES, POOLINGS, SMALLEST_SIDE, Backbone
+from histoclf.preprocessing._symmetry import flips_and_turns
+
+_FORMAT = (
+    1  # raise it when the same settings come to mean other embeddings: those in folders are then left alone
+)
+_SMALLEST_AUTO_SIDE, _LARGEST_AUTO_SIDE = 96, 224  # pixels, of the shorter and of the longer side
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "backbone_params": [dict, None],
+    "pooling": [StrOptions(set(POOLINGS))],
+    "memory": [None, str, os.PathLike, HasMethods(["cache"])],
+    "engine": [StrOptions(set(ENGINES))],
+}
+
+Vary = Callable[[np.ndarray, list[bytes]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A backbone with its weights, and how it is used.
+
+    Attributes
+    ----------
+    backbone : Backbone
+        All but the weights.
+    weights : list of ndarray
+        Shared by all extractors of this backbone in a process.
+    image_format : InputFormat
+        Of the images.
+    engine : str
+        What computes: "keras", "openvino", "openvino-bf16" or "onnxruntime".
+    batch_size : int
+        Images per forward pass of Keras.
+    """
+
+    backbone: Backbone
+    weights: list[np.ndarray]
+    image_format: InputFormat
+    engine: str
+    batch_size: int
+
+    def records(
+        self,
+        source: ImageSource,
+        *,
+        rows: np.ndarray | None = None,
+        flips: bool = False,
+        variation: tuple[str, Vary] | None = None,
+        memory: Any = None,
+        on_error: str = "raise",
+        verbose: int = 0,
+    ) -> ReadImages:
+        """Compute, or look up, what every pooling is made from.
+
+        Parameters
+        ----------
+        source : ImageSource
+            Images.
+        rows : ndarray of int, default=None
+            Which of them; None is all.
+        flips : bool, default=False
+            Average over the eight flips and turns.
+        variation : (str, callable), default=None
+            Name of a change, and what changes images in 0-255 given them and their keys.
+        memory : str, path-like, joblib.Memory or None
+            Folder of the cache, beside the one in memory.
+        on_error : {"raise", "skip"}
+            With "raise" the network rests once a file could not be read; the others are only looked through,
+            so that the error can name all that are unreadable.
+        verbose : int
+            1 shows progress.
+
+        Returns
+        -------
+        records : ReadImages
+            `pixels` are of shape (n_kept, 1 or 2, depth), float32; `kept` counts within `rows`.
+        """
+        rows = np.arange(len(source)) if rows is None else rows
+        all_keys = source.keys()
+        keys = [all_keys[row] for row in rows]
+        failures: dict[str, str] = {}
+
+        def compute(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            read = source.read(rows[positions])
+            failures.update(read.failures)
+            mask = np.zeros(len(positions), dtype=bool)
+            if failures and on_error == "raise":
+                return np.empty((0, 0, 0), dtype="float32"), mask
+            mask[read.kept] = True
+            pixels = read.pixels
+            if variation is not None:
+                pixels = variation[1](pixels, [keys[position] or b"" for position in positions[mask]])
+            return self._run(pixels, flips), mask
+
+        namespace = self._namespace(flips, "" if variation is None else variation[0])
+        found, mask = cached_rows(keys, compute, namespace=namespace, memory=memory, verbose=verbose)
+        return ReadImages(found, np.flatnonzero(mask), failures)
+
+    def depth(self, pooling: str) -> int:
+        """Count the numbers of an embedding."""
+        blank = np.zeros((1, *self.image_format.image_shape), dtype=self._dtype)
+        return pool(self._run(blank, flips=False), pooling).shape[1]
+
+    def spec(self) -> Any:
+        """Describe the network from pixels to records."""
+        from histoclf.networks._embedding import EmbeddingSpec
+
+        return EmbeddingSpec(self.backbone, self.image_format.image_shape, self._dtype)
+
+    @property
+    def _dtype(self) -> str:
+        return self.image_format.contract.pixel_dtype
+
+    def _run(self, pixels: np.ndarray, flips: bool) -> np.ndarray:
+        from histoclf.networks._embedding import make_runner
+
+        run = make_runner(self.spec(), self.weights, self.engine, self.batch_size)
+        if not len(pixels):
+            return np.empty((0, 0, 0), dtype="float32")
+        if not flips:
+            return run(pixels)
+        views = flips_and_turns(pixels)
+        return np.mean([run(view) for view in views], axis=0)
+
+    def _namespace(self, flips: bool, variation: str) -> str:
+        """Name everything that decides an embedding, except for the image itself."""
+        from histoclf.networks._embedding import engine_version
+
+        contract = self.image_format.contract
+        settings = (
+            _FORMAT,
+            self.backbone.digest,
+            self.image_format.image_shape,
+            (contract.units, contract.scale.tolist(), contract.offset.tolist(), contract.whole),
+            engine_version(self.engine),
+            self.batch_size if self.engine == "keras" else 0,
+            flips,
+            variation,
+        )
+        return hashlib.blake2b(repr(settings).encode(), digest_size=16).hexdigest()
+
+
+def pool(records: np.ndarray, pooling: str) -> np.ndarray:
+    """Make embeddings (n, n_features) of records (n, 1 or 2, depth), as `records` computes them."""
+    if records.shape[1] == 1 or pooling == "avg":
+        return records[:, 0]
+    return records[:, 1] if pooling == "max" else records.reshape(len(records), -1)
+
+
+def open_with_backbone(
+    estimator: Any, X: Any, batch_size: int
+) -> tuple[InputFormat, ImageSource, Extractor | None]:
+    """Learn the format of X and find the backbone; a table of numbers needs none.
+
+    Parameters
+    ----------
+    estimator : HistoEmbedder or HistoTransferClassifier
+        Its parameters count.
+    X : array-like
+        As in `fit`.
+    batch_size : int
+        Images per forward pass of Keras.
+    """
+
+    @cache
+    def resolved() -> tuple[Backbone, list[np.ndarray]]:
+        from histoclf.networks._backbones import resolve_backbone
+
+        seed = draw_seed(make_generator(estimator.random_state)) if estimator.weights is None else 0
+        return resolve_backbone(estimator.backbone, estimator.backbone_params, estimator.weights, seed)
+
+    image_format, source = open_training(estimator, X, lambda size: _auto_size(size, resolved()[0].side))
+    if image_format.kind == "table":
+        return image_format, source, None
+    from histoclf.networks._embedding import choose_engine
+
+    backbone, weights = resolved()
+    _check_size(image_format.image_shape[:2], backbone)
+    engine = choose_engine(estimator.engine, backbone)
+    return image_format, source, Extractor(backbone, weights, image_format, engine, batch_size)
+
+
+def _auto_size(size: Size, side: Size | None) -> Size:
+    """Take the size of the images as it is, within what backbones are good for."""
+    if side is not None:
+        return side
+    factor = min(max(1.0, _SMALLEST_AUTO_SIDE / min(size)), _LARGEST_AUTO_SIDE / max(size))
+    return round(size[0] * factor), round(size[1] * factor)
+
+
+def _check_size(size: Size, backbone: Backbone) -> None:
+    if backbone.side is not None and tuple(size) != tuple(backbone.side):
+        raise ValueError(
+            f"image_size={tuple(size)}, but backbone {backbone.describe()} takes images of {backbone.side} "
+            "only. Expected that size, or image_size=None."
+        )
+    if backbone.kind == "application" and min(size) < SMALLEST_SIDE:
+        raise ValueError(
+            f"image_size={tuple(size)} is too small for backbone {backbone.describe()}. Expected at least "
+            f"{SMALLEST_SIDE} pixels; smaller images are enlarged to what image_size says."
+        )

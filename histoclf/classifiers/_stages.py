@@ -1,0 +1,144 @@
+"""The steps of transfer learning that need a network; each loads Keras when it is called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from histoclf.classifiers._base import TrainingData
+from histoclf.classifiers._features import Extractor, Vary
+from histoclf.classifiers._held_out import make_evaluator
+
+_BLOCK = 4096  # embeddings converted to double precision at a time
+
+Arrays = list[np.ndarray]
+
+
+def train_network(
+    spec: Any,
+    start: Arrays,
+    data: TrainingData,
+    plan: Any,
+    weight_decay: float,
+    layer_decay: float,
+) -> tuple[dict[str, float] | None, Any]:
+    """Train a network from given weights.
+
+    Parameters
+    ----------
+    spec : HeadSpec or TunedSpec
+        The network.
+    start : list of ndarray
+        Its weights.
+    data : TrainingData
+        Its `pixels` are what the network is fed.
+    plan : TrainingPlan
+        How to train.
+    weight_decay : float
+        Decay of the kernels.
+    layer_decay : float
+        What the learning rate is multiplied with from each layer to the one below.
+
+    Returns
+    -------
+    before : dict or None
+        Loss and score of the held-out part at the start, if there is one.
+    result : TrainingResult
+        Weights and history.
+    """
+    from histoclf.networks._backbones import load_into
+    from histoclf.networks._engine import borrow_engine
+    from histoclf.networks._training import PatchFeed, train
+    from histoclf.networks._tuning import learning_rates
+
+    with borrow_engine(spec) as engine:
+        engine.compile("adam", weight_decay, learning_rates(engine.model, layer_decay))
+        load_into(engine.model, start)
+        engine.reset_training(data.generator, None)
+        evaluate = make_evaluator(engine, data)
+        before = evaluate() if evaluate else None
+        feed = PatchFeed(data.pixels, data.codes, data.weights, data.train, plan.batch_size, data.generator)
+        return before, train(engine, feed, plan, evaluate)
+
+
+def predict_network(spec: Any, weights: Arrays, inputs: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Compute the logits of (some rows of) what the network is fed."""
+    from histoclf.networks._engine import borrow_engine
+
+    with borrow_engine(spec, weights) as engine:
+        return engine.predict(inputs, rows)
+
+
+def initial_head(spec: Any, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator) -> Arrays:
+    """Draw the weights of a head by itself, with the standardisation of its embeddings set."""
+    from histoclf.networks._engine import borrow_engine
+
+    with borrow_engine(spec) as engine:
+        drawn = engine.initial_weights(generator)
+    return [mean.astype("float32"), scale.astype("float32"), *drawn[2:]]
+
+
+def standardisation(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean and standard deviation of each column; a constant column has scale 1."""
+    blocks = range(0, len(embeddings), _BLOCK)
+    mean = sum(embeddings[b : b + _BLOCK].sum(axis=0, dtype="float64") for b in blocks) / len(embeddings)
+    squares = sum(((embeddings[b : b + _BLOCK] - mean) ** 2).sum(axis=0) for b in blocks)
+    scale = np.sqrt(squares / len(embeddings))
+    return mean, np.where(scale > 1e-6 * np.abs(mean) + 1e-12, scale, 1.0)
+
+
+def resolve_layers(fine_tune_layers: Any, backbone: Any) -> int:
+    """Turn a number, a share or "all" into a number of layers.
+
+    Raises
+    ------
+    ValueError
+        If the backbone has fewer.
+    """
+    n_layers = _count_layers(backbone)
+    if fine_tune_layers == "all":
+        return n_layers
+    if isinstance(fine_tune_layers, float) and fine_tune_layers < 1:
+        return max(1, round(fine_tune_layers * n_layers))
+    if fine_tune_layers > n_layers:
+        raise ValueError(
+            f"fine_tune_layers={fine_tune_layers}, but backbone {backbone.describe()} has {n_layers} layers "
+            "with a kernel. Expected at most that many, a share of them in (0, 1), or 'all'."
+        )
+    return int(fine_tune_layers)
+
+
+@cache
+def _count_layers(backbone: Any) -> int:
+    from histoclf.networks._runtime import python_random_kept
+    from histoclf.networks._tuning import count_layers
+
+    with python_random_kept():
+        return count_layers(backbone)
+
+
+def make_variation(fields: tuple[tuple[str, Any], ...], seed: int, number: int) -> tuple[str, Vary]:
+    """Return name and function of the `number`-th way to change each image."""
+
+    def vary(pixels: np.ndarray, keys: list[bytes]) -> np.ndarray:
+        from histoclf.networks._augment import augment_by_content
+
+        return augment_by_content(pixels, dict(fields), keys, seed + number)
+
+    return f"{fields} {seed} {number}", vary
+
+
+def build_for_use(spec: Any, extractor: Extractor, weights: Arrays) -> Any:
+    """Build the network that is handed out: images in the user's units in, probabilities out."""
+    from histoclf.networks._backbones import load_into
+    from histoclf.networks._runtime import python_random_kept
+
+    contract = extractor.image_format.contract
+    dtype = "uint8" if extractor.image_format.kind == "paths" else "float32"
+    with python_random_kept():
+        model = replace(spec, augmentation=None).build_for_use(contract.scale, contract.offset, dtype)
+    load_into(model, weights)
+    return model

@@ -1,0 +1,292 @@
+"""How a transfer classifier learns: a head on frozen features, then perhaps the last layers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from histoclf._seeding import draw_seed, make_generator
+from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
+from histoclf.classifiers._embedder import embeddings_of_table
+from histoclf.classifiers._features import Extractor, open_with_backbone, pool
+from histoclf.classifiers._head import LinearHead, solve_head
+from histoclf.classifiers._reading import InputFormat, open_again
+from histoclf.classifiers._sources import ImageSource, ReadImages
+from histoclf.classifiers._stages import (
+    initial_head,
+    make_variation,
+    predict_network,
+    resolve_layers,
+    standardisation,
+    train_network,
+)
+from histoclf.preprocessing._augmentation import augmentation_fields
+
+_BATCH = 64  # images per forward pass of the frozen backbone
+_LEAST_PATIENCE = 3  # epochs, when n_iter_no_change="auto"
+_EPOCHS = {"mlp": 100, "tuned": 10}  # what epochs="auto" means
+_MLP_RATE = 1e-3  # learning rate of head="mlp" while the backbone is frozen
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a frozen backbone makes of images, and where to find these.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n_kept, n_features)
+        One row per readable image.
+    source : ImageSource
+        All images.
+    kept : ndarray of shape (n_kept,), int
+        Which of them are readable.
+    """
+
+    embeddings: np.ndarray
+    source: ImageSource
+    kept: np.ndarray
+
+    def pixels(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Read (some rows of) the images in 0-255."""
+        return self.source.read(self.kept if rows is None else self.kept[rows]).pixels
+
+
+class TwoStageClassifier(BaseHistoClassifier):
+    """What is behind `HistoTransferClassifier`, whose parameters it reads."""
+
+    _extractor: Extractor | None
+    _architecture: dict[str, Any]
+    _linear: LinearHead
+    _head_weights: list[np.ndarray]
+    _tuned_weights: list[np.ndarray]
+
+    history_: dict[str, list[float]]
+    _PRIVATE_STATE: ClassVar[tuple[str, ...]] = (
+        "_extractor",
+        "_architecture",
+        "_linear",
+        "_head_weights",
+        "_tuned_weights",
+        "_keras_model",
+    )
+
+    # -- what the base asks for ------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_linear") or hasattr(self, "_head_weights")
+
+    def _holds_out(self) -> bool:
+        return bool(self.early_stopping and (self.fine_tune_layers or self.head == "mlp"))
+
+    def _open(self, X: Any, resume: bool) -> tuple[InputFormat, ImageSource]:
+        if resume:
+            image_format, source = self.input_format_, open_again(self, X, self.input_format_)
+        else:
+            image_format, source, self._extractor = open_with_backbone(self, X, _BATCH)
+        if not hasattr(self, "_tuned_weights"):
+            self._architecture = self._decide(image_format)
+        return image_format, source
+
+    def _take_in(self, source: ImageSource, on_error: str) -> ReadImages:
+        """Embed everything at once, unless a fine-tuned network wants to see the pixels."""
+        if hasattr(self, "_tuned_weights"):
+            return source.read()
+        if self._extractor is None:
+            rows = np.arange(len(source))
+            return ReadImages(Embedded(embeddings_of_table(source), source, rows), rows, {})
+        records = self._extractor.records(
+            source,
+            flips=self._architecture["flips"],
+            memory=self.memory,
+            on_error=on_error,
+            verbose=int(self.verbose),
+        )
+        embeddings = (
+            pool(records.pixels, self._architecture["pooling"]) if len(records.kept) else records.pixels
+        )
+        return ReadImages(Embedded(embeddings, source, records.kept), records.kept, records.failures)
+
+    def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
+        self.__dict__.pop("_keras_model", None)
+        if hasattr(self, "_tuned_weights"):
+            self._fine_tune(data, self._tuned_weights)
+            return
+        embedded: Any = data.pixels
+        self.history_ = {}
+        if self.head == "mlp":
+            self._train_mlp(replace(data, pixels=embedded.embeddings))
+        else:
+            self._solve(data, data.train)
+        if self._architecture["n_layers"]:
+            start = self._all_weights()
+            self._fine_tune(replace(data, pixels=embedded.pixels()), start)
+            if not self.fine_tuned_ and self.head == "logistic":
+                self._solve(data, np.union1d(data.train, data.validation))  # nothing is left to be stopped
+
+    def _logits(self, images: Any, rows: np.ndarray | None = None) -> np.ndarray:
+        if not isinstance(images, Embedded):
+            return predict_network(self._network(), self._tuned_weights, images, rows)
+        if hasattr(self, "_tuned_weights"):
+            return predict_network(self._network(), self._tuned_weights, images.pixels(rows), None)
+        embeddings = images.embeddings if rows is None else images.embeddings[rows]
+        if hasattr(self, "_linear"):
+            return self._linear.logits(embeddings)
+        return predict_network(self._head_network(embeddings.shape[1]), self._head_weights, embeddings, None)
+
+    def _averaged_logits(self, images: Any) -> np.ndarray:
+        # Embeddings are averages already.
+        return self._logits(images) if isinstance(images, Embedded) else super()._averaged_logits(images)
+
+    # -- the two stages --------------------------------------------------------------------------------------
+
+    def _decide(self, image_format: InputFormat) -> dict[str, Any]:
+        """Fix, with the fit, what later changes of parameters must not change."""
+        tuned = self.fine_tune_layers != 0
+        if tuned and (self._extractor is None or self._extractor.backbone.kind == "onnx"):
+            raise ValueError(
+                f"fine_tune_layers={self.fine_tune_layers!r} needs images and a Keras backbone, but X holds "
+                "ready-made embeddings or the backbone is an ONNX file. Expected fine_tune_layers=0."
+            )
+        return {
+            "pooling": self.pooling,
+            "flips": bool(self.test_time_augmentation),
+            "hidden_units": int(self.hidden_units) if self.head == "mlp" else 0,
+            "n_layers": resolve_layers(self.fine_tune_layers, self._used().backbone) if tuned else 0,
+        }
+
+    def _solve(self, data: TrainingData, rows: np.ndarray) -> None:
+        """Solve the logistic regression on the embeddings of some rows, and of changed copies of them."""
+        embedded: Any = data.pixels
+        embeddings, codes, weights = embedded.embeddings[rows], data.codes[rows], data.weights[rows]
+        copies = self._embed_copies(embedded, rows) if self.augmented_copies else []
+        n_views = 1 + len(copies)
+        head = solve_head(
+            np.concatenate([embeddings, *copies]),
+            np.tile(codes, n_views),
+            np.tile(weights / weights.mean() / n_views, n_views),
+            len(self.classes_),
+            float(self.C),
+        )
+        if not head.converged:
+            warnings.warn(
+                f"The logistic regression was not solved to the optimum in {head.n_iter} steps. Its answers "
+                f"are near it; a smaller C (now {self.C}) is solved faster.",
+                ConvergenceWarning,
+                stacklevel=6,  # the line that called fit
+            )
+        self._linear, self.n_iter_, self.best_epoch_ = head, head.n_iter, 0
+
+    def _embed_copies(self, embedded: Embedded, rows: np.ndarray) -> list[np.ndarray]:
+        """Embed changed copies, each drawn by the image's content, so that the cache knows them."""
+        fields = augmentation_fields(self.augmentation)
+        if self._extractor is None or fields is None:
+            raise ValueError(
+                f"augmented_copies={self.augmented_copies} needs images and an augmentation. Expected "
+                "augmented_copies=0, or an augmentation and images instead of ready-made embeddings."
+            )
+        seed, copies = draw_seed(make_generator(self.random_state)), []
+        for number in range(self.augmented_copies):
+            variation = make_variation(fields, seed, number)
+            records = self._extractor.records(
+                embedded.source,
+                rows=embedded.kept[rows],
+                flips=self._architecture["flips"],
+                variation=variation,
+                memory=self.memory,
+                verbose=int(self.verbose),
+            )
+            copies.append(pool(records.pixels, self._architecture["pooling"]))
+        return copies
+
+    def _train_mlp(self, data: TrainingData) -> None:
+        mean, scale = standardisation(data.pixels[data.train])
+        network = self._head_network(data.pixels.shape[1])
+        start = initial_head(network, mean, scale, data.generator)
+        plan = self._plan(data, "mlp")
+        _, result = train_network(network, start, data, plan, float(self.weight_decay), layer_decay=1.0)
+        self._head_weights = result.weights
+        self._keep_history(result)
+
+    def _fine_tune(self, data: TrainingData, start: list[np.ndarray]) -> None:
+        """Train the last layers along; the outcome is kept if the held-out part says that it is better."""
+        plan = self._plan(data, "tuned")
+        decays = float(self.weight_decay), float(self.layer_decay)
+        before, result = train_network(self._network(), start, data, plan, *decays)
+        self._keep_history(result)
+        if before is not None:
+            self.frozen_score_ = before
+            if result.history["val_loss"][result.best_epoch - 1] > before["val_loss"] - self.tol:
+                self.best_epoch_ = 0
+                self._say("fine-tuning did not improve the held-out loss: the backbone stays as it was")
+                return
+        self._tuned_weights = result.weights
+        self._extractor = replace(self._used(), weights=[])  # they are among the tuned ones
+
+    def _keep_history(self, result: Any) -> None:
+        self.history_, self.best_epoch_ = result.history, result.best_epoch
+        self.n_iter_ = len(result.history["loss"])
+
+    def _network(self) -> Any:
+        """Describe backbone and head as one network."""
+        from histoclf.networks._tuning import TunedSpec
+
+        image_format = self.input_format_
+        return TunedSpec(
+            backbone=self._used().backbone,
+            head=self._head(),
+            image_shape=image_format.image_shape,
+            input_dtype=image_format.contract.pixel_dtype,
+            pooling=self._architecture["pooling"],
+            n_layers=self._architecture["n_layers"],
+            augmentation=augmentation_fields(self.augmentation),
+        )
+
+    def _head_network(self, n_features: int) -> Any:
+        """Describe the head as a network by itself."""
+        from histoclf.networks._tuning import HeadSpec
+
+        return HeadSpec(n_features, self._head())
+
+    def _head(self) -> Any:
+        from histoclf.networks._tuning import Head
+
+        return Head(len(self.classes_), self._architecture["hidden_units"], float(self.dropout))
+
+    def _all_weights(self) -> list[np.ndarray]:
+        """Weights of the whole network, in the order of `_network`."""
+        if hasattr(self, "_tuned_weights"):
+            return self._tuned_weights
+        return [*self._used().weights, *self._weights_of_head()]
+
+    def _used(self) -> Extractor:
+        assert self._extractor is not None, "only images have a backbone"
+        return self._extractor
+
+    def _weights_of_head(self) -> list[np.ndarray]:
+        if hasattr(self, "_head_weights"):
+            return self._head_weights
+        head = self._linear
+        arrays = (head.mean, head.scale, head.standardised_coef.T, head.standardised_intercept)
+        return [np.asarray(array, dtype="float32") for array in arrays]
+
+    def _plan(self, data: TrainingData, stage: str) -> Any:
+        from histoclf.networks._training import TrainingPlan
+
+        epochs = _EPOCHS[stage] if self.epochs == "auto" else int(self.epochs)
+        auto = self.n_iter_no_change == "auto"
+        return TrainingPlan(
+            epochs=epochs,
+            batch_size=self.batch_size,
+            learning_rate=float(self.learning_rate) if stage == "tuned" else _MLP_RATE,
+            schedule="cosine",
+            has_validation=len(data.validation) > 0,
+            early_stopping=len(data.validation) > 0,
+            patience=max(_LEAST_PATIENCE, math.ceil(epochs / 4)) if auto else int(self.n_iter_no_change),
+            min_delta=float(self.tol),
+            verbose=int(self.verbose),
+        )
