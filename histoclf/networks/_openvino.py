@@ -65,15 +65,17 @@ def run_openvino(spec: Any, weights: Weights, precision: str, images: np.ndarray
     with _lock:
         model = _compile(spec, weights, precision)
         features = np.empty((len(images), *model.output(0).shape[1:]), dtype="float32")
-
-        def store(request: Any, row: int) -> None:
-            features[row] = request.get_output_tensor(0).data[0]
-
-        queue = openvino.AsyncInferQueue(model)
-        queue.set_callback(store)
-        for row in range(len(images)):
-            queue.start_async({0: np.ascontiguousarray(images[row : row + 1])}, row)
-        queue.wait_all()
+        n_streams = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        # In turns, and not with openvino.AsyncInferQueue: its threads call back into Python and can wait for
+        # ever for it, while Python waits for them to end.
+        requests = [model.create_infer_request() for _ in range(n_streams)]
+        for turn in range(len(images) + n_streams):
+            request, done = requests[turn % n_streams], turn - n_streams
+            if done >= 0:
+                request.wait()
+                features[done] = request.get_output_tensor(0).data[0]
+            if turn < len(images):
+                request.start_async({0: np.ascontiguousarray(images[turn : turn + 1])})
     return features
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histoclf import Augmentation
-from histoclf.networks._augment import RandomAugment, stain_matrix
+from histoclf.networks._augment import RandomAugment, augment_by_content, stain_matrix
 from histoclf.preprocessing._augmentation import augmentation_fields
 
 RNG = np.random.default_rng(0)
@@ -134,3 +134,72 @@ def test_the_layer_can_be_built_again_from_its_config():
     layer = RandomAugment(dict(augmentation_fields("standard")), seed=5)
     again = RandomAugment.from_config(layer.get_config())
     assert (again.spec, again.seed) == (layer.spec, 5)
+
+
+# --- changed by content ------------------------------------------------------------------------------------
+
+EVERYTHING = dict(augmentation_fields(Augmentation(rotation=30.0, zoom=0.2, brightness=0.1, contrast=0.2)))
+VARIED = RNG.integers(0, 256, (9, 12, 12, 3)).astype("uint8")
+KEYS = [bytes([row]) * 16 for row in range(9)]
+
+
+def by_content(rows, seed=0, spec=EVERYTHING, images=VARIED):
+    return augment_by_content(images[rows], spec, [KEYS[row] for row in rows], seed)
+
+
+@pytest.mark.parametrize("images", [VARIED, VARIED.astype("float32"), VARIED[:, :8], VARIED[..., :1]])
+def test_a_change_depends_on_neither_company_nor_order(images):
+    together = by_content(range(9), images=images)
+    order = np.random.default_rng(1).permutation(9)
+    np.testing.assert_array_equal(by_content(order, images=images), together[order])
+    for row in (0, 4, 8):
+        np.testing.assert_array_equal(by_content([row], images=images)[0], together[row])
+
+
+def test_a_change_depends_on_seed_and_key():
+    first = by_content(range(9))
+    np.testing.assert_array_equal(by_content(range(9)), first)
+    other = by_content(range(9), seed=1)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    same_image = augment_by_content(VARIED[[0, 0]], EVERYTHING, KEYS[:2], 0)
+    assert not np.array_equal(*same_image)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_changed_images_stay_in_type_and_range_and_the_given_ones_as_they_are(dtype):
+    images = VARIED.astype(dtype)
+    before = images.copy()
+    changed = by_content(range(9), images=images)
+    assert changed.dtype == dtype
+    assert changed.shape == images.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    np.testing.assert_array_equal(images, before)
+    assert not np.array_equal(changed, images)
+
+
+def test_whole_numbers_are_rounded_not_cut():
+    whole = by_content(range(9)).astype("float64")
+    exact = by_content(range(9), images=VARIED.astype("float32"))
+    assert np.abs(whole - exact).max() <= 0.5 + 1e-3
+
+
+def test_flips_by_content_give_the_eight_symmetries_alike_often():
+    keys = [row.to_bytes(16, "big") for row in range(400)]
+    flips = dict(augmentation_fields(Augmentation(flip=True)))
+    changed = augment_by_content(np.repeat(IMAGE[None], 400, axis=0), flips, keys, 0)
+    views = [view.tobytes() for view in symmetries(IMAGE)]
+    counts = [sum(view == image.tobytes() for image in changed) for view in views]
+    assert sum(counts) == 400
+    assert min(counts) > 25
+
+
+def test_no_images_stay_no_images():
+    assert by_content([]).shape == (0, 12, 12, 3)
+
+
+def test_drawing_by_content_leaves_the_global_stream_alone():
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    by_content(range(3))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)

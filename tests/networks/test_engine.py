@@ -1,14 +1,17 @@
 """Compiled networks that are lent out."""
 
 import dataclasses
+import random
 import threading
 
+import keras
 import numpy as np
 import pytest
 
 from histoclf.networks import _engine
 from histoclf.networks._engine import Engine, borrow_engine
 from tests.networks.test_architectures import IMAGES, SPEC
+from tests.networks.tiny_networks import tiny_network, trained_network
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +133,92 @@ def test_one_thread_at_a_time(no_engines):
         assert len(found) == 5
         assert all(np.array_equal(found[0], logits) for logits in found)
     assert not np.array_equal(results[0][0], results[1][0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiny:
+    """A network with a normalisation layer, which keeps a copy of its weights."""
+
+    number: int = 0
+
+    def build(self):
+        return tiny_network()
+
+
+def test_weights_that_it_holds_are_not_set_again(no_engines, monkeypatch):
+    weights = trained_network().get_weights()
+    loads = []
+    monkeypatch.setattr(_engine, "load_into", lambda model, given: loads.append(given))
+    for given in (weights, weights, list(weights)):
+        with borrow_engine(Tiny(), given):
+            pass
+    assert len(loads) == 2
+    with borrow_engine(Tiny()):
+        pass  # whoever borrows it without weights may change those that it holds
+    with borrow_engine(Tiny(), weights):
+        pass
+    assert len(loads) == 3
+
+
+def test_a_normalisation_layer_computes_with_the_weights_that_are_loaded(no_engines):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype("float32")
+    model = trained_network(seed=2)
+    with borrow_engine(Tiny(), model.get_weights()) as engine:
+        np.testing.assert_allclose(
+            engine.predict(images), model.predict_on_batch(images), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_the_chunk_is_a_choice(engine):
+    images = np.random.default_rng(1).integers(0, 256, (10, 16, 16, 3)).astype("uint8")
+    rows = np.array([3, 1, 9])
+    np.testing.assert_allclose(engine.predict(images, chunk=4), engine.predict(images), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(
+        engine.predict(images, rows, chunk=4), engine.predict(images, chunk=4)[rows]
+    )
+
+
+def test_building_leaves_python_s_stream_alone():
+    random.seed(3)
+    before = random.getstate()
+    Engine(Tiny())
+    assert random.getstate() == before
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_each_variable_has_a_learning_rate_of_its_own(optimizer):
+    moved = {}
+    for rates in (None, (0.0, 0.5, 1.0)):
+        engine = Engine(Line())
+        engine.compile(optimizer, 0.0, rates)
+        engine.model.set_weights([np.ones(w.shape) for w in engine.model.get_weights()])
+        engine.reset_training(np.random.default_rng(0), None)
+        engine.model.optimizer.learning_rate.assign(0.01)
+        before = engine.model.get_weights()
+        engine.model.train_on_batch(np.ones((2, 3)), np.array([0, 1]))
+        moved[rates] = [b - a for a, b in zip(before, engine.model.get_weights(), strict=True)]
+    for plain, shared, rate in zip(*moved.values(), (0.0, 0.5, 1.0), strict=True):
+        assert np.abs(plain).max() > 1e-4
+        np.testing.assert_allclose(shared, rate * plain, rtol=1e-3, atol=1e-7)
+
+
+def test_other_rates_need_another_optimizer(engine):
+    engine = Engine(Line())
+    engine.compile("adam", 0.0, (0.0, 0.5, 1.0))
+    first = engine.model.optimizer
+    engine.compile("adam", 0.0, (0.0, 0.5, 1.0))
+    assert engine.model.optimizer is first
+    engine.compile("adam", 0.0, (0.0, 0.5, 0.5))
+    assert engine.model.optimizer is not first
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Three variables, one after the other."""
+
+    def build(self):
+        inputs = keras.Input((3,))
+        x = inputs
+        for width in (4, 4, 2):
+            x = keras.layers.Dense(width, use_bias=False)(x)
+        return keras.Model(inputs, x * np.array([1.0, 1.5], dtype="float32"))

@@ -1,10 +1,19 @@
-"""Scaling and optical density, against numpy."""
+"""Scaling, optical density and pooling, against numpy and Keras."""
 
 import keras
 import numpy as np
 import pytest
 
-from histoclf.networks._layers import OpticalDensity, ToPixels, from_optical_density, to_optical_density
+from histoclf.networks._catalogue import PREPROCESSING
+from histoclf.networks._layers import (
+    OpticalDensity,
+    PoolBoth,
+    Preprocess,
+    ToPixels,
+    from_optical_density,
+    preprocess,
+    to_optical_density,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
 
@@ -45,7 +54,45 @@ def test_a_dimmer_lamp_shifts_the_density_by_a_constant():
     np.testing.assert_allclose(shift, np.log(2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [ToPixels([[2.0]], [[1.0]]), OpticalDensity()])
+def official(pixels, mode):
+    return pixels if mode == "none" else keras.applications.imagenet_utils.preprocess_input(pixels, mode=mode)
+
+
+@pytest.mark.parametrize("mode", PREPROCESSING)
+def test_preprocessing_is_what_keras_calls_by_the_same_name(mode):
+    before = PIXELS.copy()
+    expected = official(PIXELS.copy(), mode)
+    np.testing.assert_allclose(preprocess(PIXELS, mode), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(Preprocess(mode)(PIXELS), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(PIXELS, before)
+    assert preprocess(PIXELS, mode).dtype == np.float32
+
+
+@pytest.mark.parametrize("mode", PREPROCESSING)
+def test_preprocessing_makes_rgb_of_gray(mode):
+    gray = PIXELS[..., :1]
+    expected = official(np.repeat(gray, 3, axis=-1), mode)
+    np.testing.assert_allclose(Preprocess(mode)(gray), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5, 3), (2, 7, 3)], ids=["maps", "tokens"])
+def test_pooling_gives_average_and_maximum(shape):
+    features = np.random.default_rng(1).normal(size=shape).astype("float32")
+    places = features.reshape(2, -1, 3)
+    expected = np.stack([places.mean(axis=1), places.max(axis=1)], axis=1)
+    np.testing.assert_allclose(PoolBoth()(features), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_vector_has_nothing_to_pool_and_half_precision_becomes_single():
+    vectors = np.arange(6, dtype="float16").reshape(2, 3)
+    pooled = keras.ops.convert_to_numpy(PoolBoth(dtype="float32")(vectors))
+    assert pooled.dtype == np.float32
+    np.testing.assert_array_equal(pooled, vectors[:, None])
+
+
+@pytest.mark.parametrize(
+    "layer", [ToPixels([[2.0]], [[1.0]]), OpticalDensity(), Preprocess("caffe"), PoolBoth()]
+)
 def test_layers_can_be_built_again_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())
     np.testing.assert_array_equal(again(PIXELS), layer(PIXELS))

@@ -1,9 +1,11 @@
 """Threads and forks."""
 
 import os
+import random
 import subprocess
 import sys
 
+import keras
 import pytest
 
 from histoclf.networks import _runtime
@@ -52,6 +54,36 @@ def threads(env, **more):
 )
 def test_tensorflow_keeps_within_the_threads_that_joblib_allows(child_env, variables, expected):
     assert threads(child_env, **variables) == expected
+
+
+@pytest.mark.parametrize(("stated", "budget"), [("3", 3), ("", 0), ("many", 0), (None, 0)])
+def test_the_thread_budget_is_what_joblib_states(monkeypatch, stated, budget):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if stated is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", stated)
+    assert _runtime.thread_budget() == budget
+
+
+def test_python_s_stream_is_given_back_even_after_an_error():
+    random.seed(1)
+    state = random.getstate()
+    with pytest.raises(ValueError, match="empty range"), _runtime.python_random_kept():
+        random.randrange(0 * random.getrandbits(1))
+    assert random.getstate() == state
+
+
+def test_names_start_afresh_and_go_on_afterwards():
+    class Probe(keras.layers.Layer):
+        pass
+
+    outside = [Probe().name for _ in range(2)]
+    inside = []
+    for _ in range(2):
+        with _runtime.fresh_names():
+            inside.append([Probe().name for _ in range(2)])
+    assert inside == [["probe", "probe_1"], ["probe", "probe_1"]]
+    assert Probe().name == "probe_2"
+    assert outside == ["probe", "probe_1"]
 
 
 def test_a_fork_is_refused_instead_of_hanging(monkeypatch):

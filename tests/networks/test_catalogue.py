@@ -1,0 +1,70 @@
+"""What there is to choose from."""
+
+import pickle
+
+import pytest
+
+from histoclf.networks._catalogue import (
+    APPLICATIONS,
+    PREPROCESSING,
+    SMALLEST_SIDE,
+    Application,
+    Backbone,
+    find_application,
+)
+
+
+def test_every_entry_says_all_that_must_be_known():
+    for name, entry in APPLICATIONS.items():
+        assert name == name.lower()
+        assert entry.preprocessing in PREPROCESSING
+        assert 1 < entry.megabytes < 200
+        assert entry.licence in {"Apache-2.0", "MIT", "BSD-3-Clause"}
+    assert SMALLEST_SIDE == 32
+
+
+def test_the_networks_that_must_be_there_are_there():
+    assert APPLICATIONS.keys() >= {
+        *("mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+        *("resnet50", "resnet50_v2", "densenet121", "convnext_tiny"),
+        *(f"efficientnet_b{n}" for n in range(4)),
+        *(f"efficientnet_v2_b{n}" for n in range(4)),
+    }
+
+
+def test_a_name_is_found():
+    assert find_application("mobilenet") == Application(
+        "MobileNet", "tf", 13.1, "Apache-2.0", multiplier=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MobileNetV2", "mobilenet_v2"),
+        ("EfficientNet-B0", "efficientnet_b0"),
+        ("resnet-50", "resnet50"),
+        ("mobilnet", "mobilenet"),
+        ("densenet_121", "densenet121"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_recognised(name, meant):
+    with pytest.raises(ValueError, match=f"There is no backbone '{name}'. Did you mean '{meant}'"):
+        find_application(name)
+
+
+def test_another_name_gets_the_whole_list_and_no_guess():
+    with pytest.raises(
+        ValueError, match=r"Expected one of convnext_tiny, densenet121.*'\.onnx'.*'hub:NAME'"
+    ) as e:
+        find_application("qqqq")
+    assert "Did you mean" not in str(e.value)
+
+
+def test_a_backbone_is_a_key_and_names_itself():
+    parts = ("application", "mobilenet_v2", (("alpha", 0.35),), "", "tf", "", None, "ab")
+    backbone = Backbone(*parts)
+    assert hash(backbone) == hash(Backbone(*parts))
+    assert backbone == pickle.loads(pickle.dumps(backbone))
+    assert backbone.describe() == "mobilenet_v2(alpha=0.35)"
+    assert Backbone("onnx", "vit.onnx", (), "", "none", "", None, "ab").describe() == "vit.onnx"
