@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+from joblib import cpu_count
+from threadpoolctl import threadpool_info
+
+PACKAGES = ("histoclf", "scikit-learn", "tensorflow", "keras", "numpy", "openvino")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -42,4 +49,34 @@ def in_fresh_process(*arguments: str) -> Any:
 
 def versions() -> dict[str, str]:
     """Name what was measured."""
-    return {name: version(name) for name in ("histoclf", "scikit-learn", "tensorflow", "keras", "numpy")}
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an extra
+            found[name] = "not installed"
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Name what it was measured on; the threads are those that linear algebra takes in this process."""
+    cpuinfo = Path("/proc/cpuinfo")  # elsewhere than on Linux the platform has to do
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "CPU": models[0] if models else platform.processor(),
+        "cores": cpu_count(),
+        "BLAS threads": max(blas, default=1),
+    }
+
+
+def print_machine() -> None:
+    """Print machine and versions on two lines."""
+    for facts in (machine(), versions()):
+        print(", ".join(f"{name} {value}" for name, value in facts.items()))
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Write the median, and the smallest and largest value."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"

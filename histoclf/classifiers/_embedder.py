@@ -11,7 +11,14 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from histoclf._validation import Interval, fit_context
-from histoclf.classifiers._features import CONSTRAINTS, Extractor, open_with_backbone, pool
+from histoclf.classifiers._features import (
+    CONSTRAINTS,
+    Extractor,
+    leave_out_twins,
+    open_with_backbone,
+    pool,
+    put_back_twins,
+)
 from histoclf.classifiers._reading import InputFormat, open_again
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.io._store import settle_failures
@@ -38,6 +45,10 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     weights : "imagenet", path-like or None, default="imagenet"
         Keras' ImageNet weights (downloaded by the first `fit`, unless they are there already); a file; or
         None for random ones. A network of your own keeps the weights that it has with "imagenet".
+    layer : str or None, default="auto"
+        Name of the layer whose output is embedded. "auto" is a layer in the middle for the two first MobileNets,
+        where that was measured to tell more about histology on unseen patients: what the last layers add is
+        about the objects of photographs. It is the last one for every other network, and so is None.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
         most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.
@@ -90,7 +101,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     >>> patches = make_patches(n_patients=2, patches_per_patient=4, image_size=32, random_state=0)
     >>> embedder = HistoEmbedder("mobilenet", weights=None, image_size=32, random_state=0)
     >>> embedder.fit_transform(patches.images).shape
-    (8, 1024)
+    (8, 256)
     """
 
     input_format_: InputFormat
@@ -114,6 +125,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         *,
         backbone_params: dict[str, Any] | None = None,
         weights: str | os.PathLike[str] | None = "imagenet",
+        layer: str | None = "auto",
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, int, int] | None = None,
         pooling: str = "avg",
@@ -128,6 +140,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.backbone = backbone
         self.backbone_params = backbone_params
         self.weights = weights
+        self.layer = layer
         self.image_size = image_size
         self.image_shape = image_shape
         self.pooling = pooling
@@ -239,6 +252,12 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if self._extractor is None:
             return self.n_features_in_
         return self._extractor.depth(self.pooling)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return leave_out_twins(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(put_back_twins(state))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "input_format_")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -14,18 +15,20 @@ import numpy as np
 from histoclf._seeding import draw_seed, make_generator
 from histoclf._validation import HasMethods, StrOptions
 from histoclf.classifiers._reading import InputFormat, open_training
-from histoclf.classifiers._sources import ImageSource, ReadImages, Size
+from histoclf.classifiers._sources import ArraySource, ImageSource, ReadImages, Size
+from histoclf.exceptions import InputContractError
 from histoclf.networks._cache import cached_rows
 from histoclf.networks._catalogue import ENGINES, POOLINGS, SMALLEST_SIDE, Backbone
 from histoclf.preprocessing._symmetry import flips_and_turns
 
-_FORMAT = (
-    1  # raise it when the same settings come to mean other embeddings: those in folders are then left alone
-)
+_FORMAT = 1  # raise it when the same settings come to mean other embeddings: old ones are then left alone
+_TWINS = "_weights_in_backbone"  # marks a state whose weights are those of the parameter
+_SMALLEST_FLATTENED = 16  # pixels a side; fewer whole numbers may be anything
 _SMALLEST_AUTO_SIDE, _LARGEST_AUTO_SIDE = 96, 224  # pixels, of the shorter and of the longer side
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "backbone_params": [dict, None],
+    "layer": [None, str],
     "pooling": [StrOptions(set(POOLINGS))],
     "memory": [None, str, os.PathLike, HasMethods(["cache"])],
     "engine": [StrOptions(set(ENGINES))],
@@ -97,13 +100,13 @@ class Extractor:
         rows = np.arange(len(source)) if rows is None else rows
         all_keys = source.keys()
         keys = [all_keys[row] for row in rows]
-        failures: dict[str, str] = {}
+        unreadable: set[bytes | None] = set()
 
         def compute(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             read = source.read(rows[positions])
-            failures.update(read.failures)
+            unreadable.update(keys[position] for position in np.delete(positions, read.kept))
             mask = np.zeros(len(positions), dtype=bool)
-            if failures and on_error == "raise":
+            if unreadable and on_error == "raise":
                 return np.empty((0, 0, 0), dtype="float32"), mask
             mask[read.kept] = True
             pixels = read.pixels
@@ -113,12 +116,17 @@ class Extractor:
 
         namespace = self._namespace(flips, "" if variation is None else variation[0])
         found, mask = cached_rows(keys, compute, namespace=namespace, memory=memory, verbose=verbose)
+        # Of files with the same content one was looked at; each has a name that the user wants to know.
+        bad = rows[[key in unreadable for key in keys]]
+        failures = source.read(bad).failures if len(bad) else {}
         return ReadImages(found, np.flatnonzero(mask), failures)
 
     def depth(self, pooling: str) -> int:
-        """Count the numbers of an embedding."""
-        blank = np.zeros((1, *self.image_format.image_shape), dtype=self._dtype)
-        return pool(self._run(blank, flips=False), pooling).shape[1]
+        """Count the numbers of an embedding: of a blank image, which is embedded once like any other."""
+        height, width, channels = self.image_format.image_shape
+        blank = np.zeros((1, height, width, channels))
+        source = ArraySource(blank, self.image_format.contract, (height, width))
+        return pool(self.records(source).pixels, pooling).shape[1]
 
     def spec(self) -> Any:
         """Describe the network from pixels to records."""
@@ -179,6 +187,11 @@ def open_with_backbone(
         As in `fit`.
     batch_size : int
         Images per forward pass of Keras.
+
+    Raises
+    ------
+    InputContractError
+        If X is not images, paths, or a table of embeddings.
     """
 
     @cache
@@ -186,10 +199,13 @@ def open_with_backbone(
         from histoclf.networks._backbones import resolve_backbone
 
         seed = draw_seed(make_generator(estimator.random_state)) if estimator.weights is None else 0
-        return resolve_backbone(estimator.backbone, estimator.backbone_params, estimator.weights, seed)
+        return resolve_backbone(
+            estimator.backbone, estimator.backbone_params, estimator.weights, seed, estimator.layer
+        )
 
     image_format, source = open_training(estimator, X, lambda size: _auto_size(size, resolved()[0].side))
     if image_format.kind == "table":
+        _refuse_flattened(source)
         return image_format, source, None
     from histoclf.networks._embedding import choose_engine
 
@@ -197,6 +213,38 @@ def open_with_backbone(
     _check_size(image_format.image_shape[:2], backbone)
     engine = choose_engine(estimator.engine, backbone)
     return image_format, source, Extractor(backbone, weights, image_format, engine, batch_size)
+
+
+def leave_out_twins(state: dict[str, Any]) -> dict[str, Any]:
+    """Drop, before pickling, the weights that the parameter `backbone` holds too, if it is a network."""
+    extractor, network = state.get("_extractor"), state["backbone"]
+    if extractor is None or not hasattr(network, "get_weights"):
+        return state
+    weights = network.get_weights()
+    if len(weights) != len(extractor.weights) or not all(map(np.array_equal, weights, extractor.weights)):
+        return state
+    return {**state, "_extractor": replace(extractor, weights=[]), _TWINS: True}
+
+
+def put_back_twins(state: dict[str, Any]) -> dict[str, Any]:
+    """Undo `leave_out_twins`."""
+    if _TWINS not in state:
+        return state
+    state = {name: value for name, value in state.items() if name != _TWINS}
+    return {**state, "_extractor": replace(state["_extractor"], weights=state["backbone"].get_weights())}
+
+
+def _refuse_flattened(source: Any) -> None:
+    """Refuse rows of pixels without their shape; embeddings are never whole numbers."""
+    table = source.images[:, 0, :, 0]
+    side = math.isqrt(table.shape[1] // 3)
+    if side < _SMALLEST_FLATTENED or 3 * side**2 != table.shape[1]:
+        return
+    if table.min() >= 0 and 1 < table.max() <= 255 and np.array_equal(table, np.rint(table)):
+        raise InputContractError(
+            f"X has {table.shape[1]} columns of whole numbers in 0-255, as flattened {side} x {side} RGB "
+            f"images have and embeddings have not. Expected image_shape=({side}, {side}, 3) beside such an X."
+        )
 
 
 def _auto_size(size: Size, side: Size | None) -> Size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -36,7 +37,13 @@ _resolved: OrderedDict[Any, Resolved] = OrderedDict()
 _lock = threading.RLock()
 
 
-def resolve_backbone(backbone: Any, params: Mapping[str, Any] | None, weights: Any, seed: int) -> Resolved:
+def resolve_backbone(
+    backbone: Any,
+    params: Mapping[str, Any] | None,
+    weights: Any,
+    seed: int,
+    layer: str | None = None,
+) -> Resolved:
     """Find out what a backbone is, and load its weights.
 
     Parameters
@@ -51,6 +58,8 @@ def resolve_backbone(backbone: Any, params: Mapping[str, Any] | None, weights: A
         None draws random ones; "imagenet" keeps those that a preset or a network of the user's own has.
     seed : int
         Of random weights.
+    layer : str, default=None
+        Name of the layer whose output counts; "auto" is the one that `APPLICATIONS` states, None the last.
 
     Returns
     -------
@@ -74,14 +83,14 @@ def resolve_backbone(backbone: Any, params: Mapping[str, Any] | None, weights: A
     if not (weights is None or isinstance(weights, str | os.PathLike)):
         raise TypeError(f"weights={weights!r}: expected 'imagenet', the path of a file, or None.")
     params = dict(params or {})
-    key = _memory_key(backbone, params, weights, seed)
+    key = _memory_key(backbone, params, weights, seed, layer)
     with _lock:
         if key is not None and key in _resolved:
             _resolved.move_to_end(key)
             return _resolved[key]
         with python_random_kept():
             random.seed(seed)  # Keras draws from it what is no kernel, such as the tokens of a transformer
-            found = _resolve(backbone, params, weights, seed)
+            found = _resolve(backbone, params, weights, seed, layer or "")
         if key is not None:
             _resolved[key] = found
             while len(_resolved) > _MAX_RESOLVED:
@@ -92,7 +101,7 @@ def resolve_backbone(backbone: Any, params: Mapping[str, Any] | None, weights: A
 def build_features(backbone: Backbone, side: tuple[int, int]) -> keras.Model:
     """Build the graph, with no weights worth anything yet: images as it wants them in, features out."""
     if backbone.kind == "application":
-        return _build_application(backbone.name, dict(backbone.params), side)
+        return _cut(_build_application(backbone.name, dict(backbone.params), side), backbone.layer)
     return _rebuilt(backbone.name, backbone.config)
 
 
@@ -104,12 +113,14 @@ def load_into(model: keras.Model, weights: Weights) -> None:
             layer.finalize_state()
 
 
-def _memory_key(backbone: Any, params: dict[str, Any], weights: Any, seed: int) -> Any:
+def _memory_key(
+    backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str | None
+) -> Any:
     """Tell when two calls must give the same; None for objects that may have changed in between."""
     if not isinstance(backbone, str | os.PathLike):
         return None
     settings = json.dumps(params, sort_keys=True, default=repr)
-    return _stamp(backbone), settings, _stamp(weights), seed if weights is None else None
+    return _stamp(backbone), settings, _stamp(weights), seed if weights is None else None, layer
 
 
 def _stamp(source: Any) -> Any:
@@ -120,20 +131,21 @@ def _stamp(source: Any) -> Any:
     return os.path.abspath(source), status.st_mtime_ns, status.st_size
 
 
-def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int) -> Resolved:
+def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
     if isinstance(backbone, str | os.PathLike):
         path = os.fspath(backbone)
         if path.startswith("hub:"):
-            return _resolve_preset(path.removeprefix("hub:"), params, weights, seed)
+            return _resolve_preset(path.removeprefix("hub:"), params, weights, seed, layer)
         if path.endswith(".onnx"):
-            return _resolve_onnx(path, params, weights)
+            return _resolve_onnx(path, params, weights, layer)
         if path.endswith(".keras"):
-            return _resolve_network(_read_network(path), os.path.basename(path), params, weights, seed)
-        return _resolve_application(path, params, weights, seed)
+            name = os.path.basename(path)
+            return _resolve_network(_read_network(path), name, params, weights, seed, layer)
+        return _resolve_application(path, params, weights, seed, layer)
     if isinstance(backbone, keras.Model):
-        return _resolve_network(backbone, backbone.name, params, weights, seed)
+        return _resolve_network(backbone, backbone.name, params, weights, seed, layer)
     if callable(backbone):
-        return _resolve_callable(backbone, params, weights, seed)
+        return _resolve_callable(backbone, params, weights, seed, layer)
     raise TypeError(
         f"backbone={backbone!r} is a {type(backbone).__name__}. Expected a name, a '.keras' or '.onnx' "
         "file, a keras.Model, or a function that builds one."
@@ -143,20 +155,24 @@ def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int) -> 
 # -- networks of keras.applications --------------------------------------------------------------------------
 
 
-def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: int) -> Resolved:
+def _resolve_application(
+    name: str, params: dict[str, Any], weights: Any, seed: int, layer: str
+) -> Resolved:
     entry = find_application(name)
+    layer = entry.layer if layer == "auto" else layer
     allowed = {"alpha"} if entry.multiplier else set()
     _check_params(params, allowed, describe(name, ()))
     pairs = tuple(sorted(params.items()))
     if weights == "imagenet":
-        model = _build_pretrained(name, params)
-        arrays, licence = model.get_weights(), entry.licence
+        model, licence = _build_pretrained(name, params), entry.licence
     else:
-        model = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE))
-        arrays, licence = other_weights(model, describe(name, pairs), weights, seed), ""
+        model, licence = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE)), ""
+        model.set_weights(other_weights(model, describe(name, pairs), weights, seed))
+    model = _cut(model, layer)
+    arrays = model.get_weights()
     if needs_rescaling(entry.factory, weights):
         fold_rescaling(model, arrays)
-    parts = ("application", name, pairs, "", entry.preprocessing, licence, None)
+    parts = ("application", name, pairs, "", layer, entry.preprocessing, licence, None)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 
@@ -165,6 +181,18 @@ def _build_application(
 ) -> keras.Model:
     factory = getattr(keras.applications, APPLICATIONS[name].factory)
     return factory(include_top=False, weights=weights, input_shape=(*side, 3), **params)
+
+
+def _cut(model: keras.Model, layer: str) -> keras.Model:
+    """End a network at one of its layers; at the last one if none is named."""
+    if not layer:
+        return model
+    names = [each.name for each in model.layers]
+    if layer not in names:
+        close = difflib.get_close_matches(layer, names, n=3)
+        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"It has: {', '.join(names)}."
+        raise ValueError(f"layer={layer!r}: backbone {model.name!r} has no such layer. {hint}")
+    return keras.Model(model.inputs[0], model.get_layer(layer).output, name=model.name)
 
 
 def _build_pretrained(name: str, params: dict[str, Any]) -> keras.Model:
@@ -199,7 +227,9 @@ def _read_network(path: str) -> keras.Model:
     return keras.saving.load_model(path, compile=False)  # in safe mode: refuses files with code in them
 
 
-def _resolve_callable(build: Callable[..., Any], params: dict[str, Any], weights: Any, seed: int) -> Resolved:
+def _resolve_callable(
+    build: Callable[..., Any], params: dict[str, Any], weights: Any, seed: int, layer: str
+) -> Resolved:
     rest = {key: value for key, value in params.items() if key != "preprocessing"}
     with fresh_names():
         model = build(input_shape=(None, None, 3), **rest)
@@ -209,10 +239,12 @@ def _resolve_callable(build: Callable[..., Any], params: dict[str, Any], weights
             "features, when called with input_shape=(None, None, 3)."
         )
     params = {key: value for key, value in params.items() if key == "preprocessing"}
-    return _resolve_network(model, model.name, params, weights, seed)
+    return _resolve_network(model, model.name, params, weights, seed, layer)
 
 
-def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int) -> Resolved:
+def _resolve_preset(
+    preset: str, params: dict[str, Any], weights: Any, seed: int, layer: str
+) -> Resolved:
     name = f"hub:{preset}"
     require("keras_hub", f"backbone={name!r}", "hub")
     if weights not in ("imagenet", None):
@@ -226,7 +258,7 @@ def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int
             _check_params(params, set(), name)  # it says itself what it is fed
             images = keras.Input(network.inputs[0].shape[1:], name="images")
             network = keras.Model(images, network(scaling(images)), name="preset")
-    return _resolve_network(network, name, params, weights, seed)
+    return _resolve_network(network, name, params, weights, seed, layer)
 
 
 def _load_preset(preset: str, load_weights: bool) -> keras.Model:
@@ -258,9 +290,10 @@ def _preset_scaling(preset: str) -> keras.layers.Layer | None:
 
 
 def _resolve_network(
-    model: keras.Model, name: str, params: dict[str, Any], weights: Any, seed: int
+    model: keras.Model, name: str, params: dict[str, Any], weights: Any, seed: int, layer: str
 ) -> Resolved:
     preprocessing = _preprocessing(params, name)
+    layer = "" if layer == "auto" else layer
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(
             f"backbone {name!r} has {len(model.inputs)} input(s) and {len(model.outputs)} output(s). "
@@ -268,11 +301,12 @@ def _resolve_network(
         )
     if model.inputs[0].shape[-1] != 3:
         raise ValueError(f"backbone {name!r} takes images of shape {model.inputs[0].shape}; expected RGB.")
+    model = _cut(model, layer)
     config = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
     own = isinstance(weights, str) and weights == "imagenet"
     arrays = model.get_weights() if own else other_weights(_rebuilt(name, config), name, weights, seed)
     side = tuple(model.inputs[0].shape[1:3])
-    parts = ("keras", name, (), config, preprocessing, "", None if None in side else side)
+    parts = ("keras", name, (), config, layer, preprocessing, "", None if None in side else side)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 
@@ -287,19 +321,21 @@ def _rebuilt(name: str, config: str) -> keras.Model:
         ) from error
 
 
-def _resolve_onnx(path: str, params: dict[str, Any], weights: Any) -> Resolved:
+def _resolve_onnx(path: str, params: dict[str, Any], weights: Any, layer: str) -> Resolved:
     require("onnxruntime", f"backbone={path!r}", "onnx")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no backbone file {path!r}. Expected an ONNX network.")
     if weights != "imagenet":
         raise ValueError(f"weights={weights!r}: an ONNX file holds its own weights. Leave out `weights`.")
+    if layer not in ("", "auto"):
+        raise ValueError(f"layer={layer!r}: an ONNX file has one output. Leave out `layer`.")
     with open(path, "rb") as file:
         arrays = [np.frombuffer(file.read(), dtype=np.uint8)]
     from histoclf.networks._onnx import onnx_side  # an extra
 
     name = os.path.basename(path)
     side = onnx_side(arrays[0].tobytes(), name)
-    parts = ("onnx", name, (), "", _preprocessing(params, name), "", side)
+    parts = ("onnx", name, (), "", "", _preprocessing(params, name), "", side)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 

@@ -1,0 +1,21 @@
+"""Let the neighbours of a patch on its slide have a say, and compare with baselines that have them too."""
+
+from histoclf import HistoTransferClassifier, SlideContextClassifier, evaluate, make_patches
+
+
+def main() -> None:
+    """Evaluate a classifier by itself, and with the context of the slide."""
+    patches = make_patches(n_patients=8, patches_per_patient=36, image_size=32, random_state=0)
+    # Random weights need no download. On your patches leave `weights` out, and get those learned on ImageNet.
+    clf = HistoTransferClassifier(
+        "mobilenet_v2", backbone_params={"alpha": 0.35}, weights=None, image_size=64, random_state=0
+    )
+    print(evaluate(clf, patches.images, patches.labels, groups=patches.groups, cv=3))
+    # Files whose names tell slide and position need neither `groups` nor `coords`.
+    in_context = SlideContextClassifier(clf, random_state=0)
+    where = {"groups": patches.groups, "coords": patches.coords}
+    print(evaluate(in_context, patches.images, patches.labels, **where, cv=3))
+
+
+if __name__ == "__main__":
+    main()
