@@ -45,8 +45,8 @@ class TrainingData:
         Images in 0-255.
     codes : ndarray of shape (n_samples,), int
         Class numbers.
-    weights : ndarray of shape (n_samples,), float32
-        Class weight times sample weight, with mean 1 over the training part.
+    weights : ndarray of shape (n_samples,), float64
+        Class weight times sample weight.
     train, validation : ndarray of int
         Rows of each part; `validation` is empty without early stopping.
     generator : numpy.random.Generator
@@ -59,6 +59,11 @@ class TrainingData:
     train: np.ndarray
     validation: np.ndarray
     generator: np.random.Generator
+
+    @property
+    def relative_weights(self) -> np.ndarray:
+        """Weights of mean 1 in training, float32: learning rates mean the same whatever the unit."""
+        return (self.weights / self.weights[self.train].mean()).astype("float32")
 
 
 class BaseHistoClassifier(ClassifierMixin, BaseEstimator):

@@ -295,7 +295,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
             engine.model.set_weights(self._weights if resume else engine.initial_weights(data.generator))
             engine.reset_training(data.generator, self._momentum() if one_epoch else None)
             feed = PatchFeed(
-                data.pixels, data.codes, data.weights, data.train, self.batch_size, data.generator
+                data.pixels, data.codes, data.relative_weights, data.train, self.batch_size, data.generator
             )
             result = train(engine, feed, self._plan(data, one_epoch), make_evaluator(engine, data))
             state = engine.optimizer_state() if one_epoch else None

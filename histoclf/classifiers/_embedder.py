@@ -46,9 +46,10 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Keras' ImageNet weights (downloaded by the first `fit`, unless they are there already); a file; or
         None for random ones. A network of your own keeps the weights that it has with "imagenet".
     layer : str or None, default="auto"
-        Name of the layer whose output is embedded. "auto" is a layer in the middle for the two first MobileNets,
-        where that was measured to tell more about histology on unseen patients: what the last layers add is
-        about the objects of photographs. It is the last one for every other network, and so is None.
+        Name of the layer whose output is embedded. "auto" is a layer in the middle for the two first
+        MobileNets, where that was measured to tell more about histology on unseen patients: what the last
+        layers add is about the objects of photographs. It is the last one for every other network, and so is
+        None.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
         most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.

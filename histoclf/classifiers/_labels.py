@@ -64,7 +64,7 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def combine_weights(
     class_weight: Any, y: np.ndarray, classes: np.ndarray, sample_weight: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Multiply class and sample weights; learn both their balance and their mean from `rows` alone.
+    """Multiply class and sample weights; learn the balance of the classes from `rows` alone.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def combine_weights(
 
     Returns
     -------
-    weights : ndarray of shape (n_samples,), float32
-        With mean 1 over `rows`, so that the learning rate means the same whatever the weights' unit.
+    weights : ndarray of shape (n_samples,), float64
+        In the unit of `sample_weight`.
 
     Raises
     ------
@@ -102,10 +102,9 @@ def combine_weights(
     # Looked up here: scikit-learn's compute_sample_weight takes the label "0" for the number 0 in a dict.
     by_class = np.array([by_label.get(label, 1.0) for label in y.tolist()])
     weights = by_class * sample_weight
-    mean = weights[rows].mean()
-    if not mean > 0:
+    if not weights[rows].sum() > 0:
         raise ValueError("sample_weight and class_weight leave no training sample with a positive weight.")
-    return (weights / mean).astype("float32")
+    return weights
 
 
 def _refuse_unknown_classes(class_weight: Any, classes: np.ndarray) -> None:

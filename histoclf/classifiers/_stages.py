@@ -60,7 +60,8 @@ def train_network(
         engine.reset_training(data.generator, None)
         evaluate = make_evaluator(engine, data)
         before = evaluate() if evaluate else None
-        feed = PatchFeed(data.pixels, data.codes, data.weights, data.train, plan.batch_size, data.generator)
+        weights = data.relative_weights
+        feed = PatchFeed(data.pixels, data.codes, weights, data.train, plan.batch_size, data.generator)
         return before, train(engine, feed, plan, evaluate)
 
 

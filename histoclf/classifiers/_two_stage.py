@@ -13,7 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 from histoclf._seeding import draw_seed, make_generator
 from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
 from histoclf.classifiers._embedder import embeddings_of_table
-from histoclf.classifiers._features import Extractor, open_with_backbone, pool
+from histoclf.classifiers._features import (
+    Extractor,
+    leave_out_twins,
+    open_with_backbone,
+    pool,
+    put_back_twins,
+)
 from histoclf.classifiers._head import LinearHead, solve_head
 from histoclf.classifiers._reading import InputFormat, open_again
 from histoclf.classifiers._sources import ImageSource, ReadImages
@@ -116,15 +122,16 @@ class TwoStageClassifier(BaseHistoClassifier):
         if hasattr(self, "_tuned_weights"):
             self._fine_tune(data, self._tuned_weights)
             return
-        embedded: Any = data.pixels
+        for name in ("_linear", "_head_weights"):  # a warm start may be with another head
+            self.__dict__.pop(name, None)
         self.history_ = {}
         if self.head == "mlp":
-            self._train_mlp(replace(data, pixels=embedded.embeddings))
+            self._train_mlp(data)
         else:
             self._solve(data, data.train)
         if self._architecture["n_layers"]:
-            start = self._all_weights()
-            self._fine_tune(replace(data, pixels=embedded.pixels()), start)
+            embedded: Any = data.pixels
+            self._fine_tune(replace(data, pixels=embedded.pixels()), self._all_weights())
             if not self.fine_tuned_ and self.head == "logistic":
                 self._solve(data, np.union1d(data.train, data.validation))  # nothing is left to be stopped
 
@@ -142,6 +149,14 @@ class TwoStageClassifier(BaseHistoClassifier):
         # Embeddings are averages already.
         return self._logits(images) if isinstance(images, Embedded) else super()._averaged_logits(images)
 
+    # -- storage ---------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        return leave_out_twins(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(put_back_twins(state))
+
     # -- the two stages --------------------------------------------------------------------------------------
 
     def _decide(self, image_format: InputFormat) -> dict[str, Any]:
@@ -152,6 +167,11 @@ class TwoStageClassifier(BaseHistoClassifier):
                 f"fine_tune_layers={self.fine_tune_layers!r} needs images and a Keras backbone, but X holds "
                 "ready-made embeddings or the backbone is an ONNX file. Expected fine_tune_layers=0."
             )
+        if self.augmented_copies and (self._extractor is None or self.augmentation is None):
+            raise ValueError(
+                f"augmented_copies={self.augmented_copies} needs images and an augmentation. Expected "
+                "augmented_copies=0, or an augmentation and images instead of ready-made embeddings."
+            )
         return {
             "pooling": self.pooling,
             "flips": bool(self.test_time_augmentation),
@@ -160,18 +180,8 @@ class TwoStageClassifier(BaseHistoClassifier):
         }
 
     def _solve(self, data: TrainingData, rows: np.ndarray) -> None:
-        """Solve the logistic regression on the embeddings of some rows, and of changed copies of them."""
-        embedded: Any = data.pixels
-        embeddings, codes, weights = embedded.embeddings[rows], data.codes[rows], data.weights[rows]
-        copies = self._embed_copies(embedded, rows) if self.augmented_copies else []
-        n_views = 1 + len(copies)
-        head = solve_head(
-            np.concatenate([embeddings, *copies]),
-            np.tile(codes, n_views),
-            np.tile(weights / weights.mean() / n_views, n_views),
-            len(self.classes_),
-            float(self.C),
-        )
+        """Solve the logistic regression on some rows."""
+        head = solve_head(*self._with_copies(data, rows), len(self.classes_), float(self.C))
         if not head.converged:
             warnings.warn(
                 f"The logistic regression was not solved to the optimum in {head.n_iter} steps. Its answers "
@@ -181,18 +191,24 @@ class TwoStageClassifier(BaseHistoClassifier):
             )
         self._linear, self.n_iter_, self.best_epoch_ = head, head.n_iter, 0
 
+    def _with_copies(self, data: TrainingData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return embeddings, codes and weights of some rows and changed copies, which share the weight."""
+        embedded: Any = data.pixels
+        copies = self._embed_copies(embedded, rows) if self.augmented_copies else []
+        n_views = 1 + len(copies)
+        return (
+            np.concatenate([embedded.embeddings[rows], *copies]),
+            np.tile(data.codes[rows], n_views),
+            np.tile(data.weights[rows] / n_views, n_views),
+        )
+
     def _embed_copies(self, embedded: Embedded, rows: np.ndarray) -> list[np.ndarray]:
         """Embed changed copies, each drawn by the image's content, so that the cache knows them."""
-        fields = augmentation_fields(self.augmentation)
-        if self._extractor is None or fields is None:
-            raise ValueError(
-                f"augmented_copies={self.augmented_copies} needs images and an augmentation. Expected "
-                "augmented_copies=0, or an augmentation and images instead of ready-made embeddings."
-            )
+        fields = augmentation_fields(self.augmentation) or ()
         seed, copies = draw_seed(make_generator(self.random_state)), []
         for number in range(self.augmented_copies):
             variation = make_variation(fields, seed, number)
-            records = self._extractor.records(
+            records = self._used().records(
                 embedded.source,
                 rows=embedded.kept[rows],
                 flips=self._architecture["flips"],
@@ -204,8 +220,19 @@ class TwoStageClassifier(BaseHistoClassifier):
         return copies
 
     def _train_mlp(self, data: TrainingData) -> None:
-        mean, scale = standardisation(data.pixels[data.train])
-        network = self._head_network(data.pixels.shape[1])
+        embedded: Any = data.pixels
+        embeddings, codes, weights = self._with_copies(data, data.train)
+        held_out = data.validation
+        data = replace(
+            data,
+            pixels=np.concatenate([embeddings, embedded.embeddings[held_out]]),
+            codes=np.concatenate([codes, data.codes[held_out]]),
+            weights=np.concatenate([weights, data.weights[held_out]]),
+            train=np.arange(len(codes)),
+            validation=len(codes) + np.arange(len(held_out)),
+        )
+        mean, scale = standardisation(embeddings)
+        network = self._head_network(embeddings.shape[1])
         start = initial_head(network, mean, scale, data.generator)
         plan = self._plan(data, "mlp")
         _, result = train_network(network, start, data, plan, float(self.weight_decay), layer_decay=1.0)

@@ -37,8 +37,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         choices=("cnn", "transfer"),
         default="cnn",
-        help="a small network trained from scratch (cnn, default), or a classifier on top of a network that was "
-        "trained on other images (transfer; its weights are downloaded once)",
+        help="a small network trained from scratch (cnn, default), or a classifier on top of a network that "
+        "was trained on other images (transfer; its weights are downloaded once)",
     )
     parser.add_argument(
         "--slide-context",

@@ -47,7 +47,8 @@ def read_folder(args: argparse.Namespace) -> Patches:
 def make_classifier(args: argparse.Namespace, **params: Any) -> Any:
     """Make the classifier: its defaults, and what the arguments say otherwise."""
     kind = HistoTransferClassifier if args.model == "transfer" else HistoCNNClassifier
-    classifier = kind(random_state=args.seed, verbose=0 if args.quiet else 1)
+    shared = {"random_state": args.seed, "verbose": 0 if args.quiet else 1}
+    classifier = kind(**shared)
     params |= dict(_setting(text) for text in args.set)
     if args.epochs is not None:
         params["epochs"] = args.epochs
@@ -57,7 +58,7 @@ def make_classifier(args: argparse.Namespace, **params: Any) -> Any:
         params["augmentation"] = Augmentation.from_preset(preset) if preset in PRESETS else preset
     classifier.set_params(**params)
     classifier._validate_params()  # now, and not after minutes of reading images
-    return SlideContextClassifier(classifier, random_state=args.seed) if args.slide_context else classifier
+    return SlideContextClassifier(classifier, **shared) if args.slide_context else classifier
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -26,8 +26,9 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.out, args.force)
     paths = list_images(args.images)
     classifier = load_model(args.model)
-    if "verbose" in classifier.get_params(deep=False):
-        classifier.set_params(verbose=0 if args.quiet else 1)
+    for part in ("estimator_", "embedder_"):  # what is within a slide's context
+        _set_verbose(getattr(classifier, part, None), args.quiet)
+    _set_verbose(classifier, args.quiet)
     load_network(args.quiet)
     probabilities = _predict(classifier, paths, args.on_error)
     write_predictions(args.out, paths, classifier.classes_, probabilities)
@@ -67,6 +68,11 @@ def write_predictions(
         answer = [classes[row.argmax()], *map(repr, row.tolist())] if known else [""] * (1 + len(classes))
         table.writerow([path, *answer])
     write_atomically(Path(file), text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _set_verbose(estimator: Any, quiet: bool) -> None:
+    if hasattr(estimator, "verbose"):
+        estimator.set_params(verbose=0 if quiet else 1)
 
 
 def _predict(classifier: Any, paths: list[str], on_error: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from histoclf.cli._inputs import make_classifier, read_folder
 from histoclf.cli._network import load_network
@@ -18,10 +19,32 @@ def run(args: argparse.Namespace) -> int:
     load_network(args.quiet)
     classifier.fit(patches.paths, patches.labels, groups=patches.groups)
     save_model(classifier, args.out)
-    n_trained = len(patches.paths) - classifier.n_skipped_ - len(classifier.validation_indices_)
     print(
-        f"Trained on {n_trained:,} patches for {classifier.n_iter_} epochs; classifier of "
+        f"{_summary(classifier, len(patches.paths))}; classifier of "
         f"{', '.join(map(str, classifier.classes_))} written to {args.out}"
     )
     print(f"Use it: histoclf predict {args.out} IMAGES --out predictions.csv")
     return 0
+
+
+def _summary(classifier: Any, n_patches: int) -> str:
+    """Say what was learned, and from how much."""
+    inner = getattr(classifier, "estimator_", classifier)  # in a slide's context
+    in_vain = getattr(inner, "fine_tune_layers", 0) and not inner.fine_tuned_
+    # A head on a frozen network is solved, in no epochs and on all patches.
+    solved = not inner.history_ or (in_vain and inner.head == "logistic")
+    n_trained = n_patches - inner.n_skipped_ - (0 if solved else len(inner.validation_indices_))
+    parts = [f"Trained on {n_trained:,} patches"]
+    if not solved:
+        parts[0] += f" for {len(inner.history_['loss'])} epochs"
+    if in_vain:
+        parts.append("fine-tuning did not help and was dropped")
+    if inner is not classifier:
+        parts.append(_say_context(classifier.weight_, classifier.radius_))
+    return "; ".join(parts)
+
+
+def _say_context(weight: float, radius: float | None) -> str:
+    if radius is None:
+        return "their neighbours have no say"
+    return f"their neighbours weigh up to {weight:g}, over a radius of {radius:g} pixels"

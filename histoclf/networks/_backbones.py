@@ -113,9 +113,7 @@ def load_into(model: keras.Model, weights: Weights) -> None:
             layer.finalize_state()
 
 
-def _memory_key(
-    backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str | None
-) -> Any:
+def _memory_key(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str | None) -> Any:
     """Tell when two calls must give the same; None for objects that may have changed in between."""
     if not isinstance(backbone, str | os.PathLike):
         return None
@@ -155,9 +153,7 @@ def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, lay
 # -- networks of keras.applications --------------------------------------------------------------------------
 
 
-def _resolve_application(
-    name: str, params: dict[str, Any], weights: Any, seed: int, layer: str
-) -> Resolved:
+def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
     entry = find_application(name)
     layer = entry.layer if layer == "auto" else layer
     allowed = {"alpha"} if entry.multiplier else set()
@@ -242,9 +238,7 @@ def _resolve_callable(
     return _resolve_network(model, model.name, params, weights, seed, layer)
 
 
-def _resolve_preset(
-    preset: str, params: dict[str, Any], weights: Any, seed: int, layer: str
-) -> Resolved:
+def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
     name = f"hub:{preset}"
     require("keras_hub", f"backbone={name!r}", "hub")
     if weights not in ("imagenet", None):

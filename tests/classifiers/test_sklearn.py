@@ -1,4 +1,4 @@
-"""The classifier among scikit-learn's tools: what wrappers of networks get wrong."""
+"""The classifiers among scikit-learn's tools: what wrappers of networks get wrong."""
 
 import subprocess
 import sys
@@ -20,10 +20,10 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from histoclf import Augmentation, PixelScaler
+from histoclf import Augmentation, ImageLoader, PixelScaler, StainNormalizer
 from histoclf.exceptions import SplitError
 from histoclf.io import save_patches
-from tests.tiny import textures, tiny_cnn
+from tests.tiny import textures, tiny_cnn, tiny_transfer
 
 X, y = textures()
 PATIENTS = np.arange(len(y)) // 8
@@ -32,9 +32,7 @@ PATIENTS = np.arange(len(y)) // 8
 pytestmark = pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return tiny_cnn().fit(X, y)
+each_classifier = pytest.mark.parametrize("make", [tiny_cnn, tiny_transfer])
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +45,28 @@ def paths(tmp_path_factory):
 # --- the faults of wrappers, turned round ------------------------------------------------------------------
 
 
-def test_it_is_a_classifier_and_cross_validation_is_stratified():
-    assert is_classifier(tiny_cnn())
-    assert isinstance(check_cv(3, y, classifier=is_classifier(tiny_cnn())), StratifiedKFold)
+@each_classifier
+def test_it_is_a_classifier_and_cross_validation_is_stratified(make):
+    assert is_classifier(make())
+    assert isinstance(check_cv(3, y, classifier=is_classifier(make())), StratifiedKFold)
 
 
-def test_cross_val_score_copes_with_sorted_labels():
+@each_classifier
+def test_cross_val_score_copes_with_sorted_labels(make):
     order = np.argsort(y)
-    assert cross_val_score(tiny_cnn(), X[order], y[order], cv=2).mean() > 0.8
+    assert cross_val_score(make(), X[order], y[order], cv=2).mean() > 0.8
 
 
-def test_every_kind_of_scoring_works():
+@each_classifier
+def test_every_kind_of_scoring_works(make):
     scoring = ["roc_auc", "neg_log_loss", "balanced_accuracy"]
-    scores = cross_validate(tiny_cnn(), X, y, cv=2, scoring=scoring, error_score="raise")
+    scores = cross_validate(make(), X, y, cv=2, scoring=scoring, error_score="raise")
     assert scores["test_roc_auc"].mean() > 0.8
     assert scores["test_balanced_accuracy"].mean() > 0.7
     assert np.all(scores["test_neg_log_loss"] < 0)
 
 
+@each_classifier
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -76,19 +78,22 @@ def test_every_kind_of_scoring_works():
     ],
     ids=["calibrated", "voting", "stacking"],
 )
-def test_it_works_inside_other_classifiers(wrap):
-    outer = wrap(tiny_cnn()).fit(X, y)
+def test_it_works_inside_other_classifiers(make, wrap):
+    outer = wrap(make()).fit(X, y)
     assert outer.predict_proba(X).shape == (len(X), 2)
     assert outer.score(X, y) > 0.8
 
 
-def test_one_row_gives_one_row_of_probabilities(fitted):
+@each_classifier
+def test_one_row_gives_one_row_of_probabilities(make):
+    fitted = make().fit(X, y)
     assert fitted.predict_proba(X[:1]).shape == (1, 2)
     assert fitted.predict(X[:1]).shape == (1,)
 
 
-def test_clone_keeps_everything():
-    clf = tiny_cnn(augmentation=Augmentation(stain=0.1), class_weight={"fine": 2.0, "coarse": 1.0})
+@each_classifier
+def test_clone_keeps_everything(make):
+    clf = make(augmentation=Augmentation(stain=0.1), class_weight={"fine": 2.0, "coarse": 1.0})
     copied = clone(clf)
     assert copied.augmentation is not clf.augmentation
     params, original = copied.get_params(), clf.get_params()
@@ -96,28 +101,58 @@ def test_clone_keeps_everything():
     assert params == original
 
 
-def test_nested_parameters_are_reachable_and_searchable():
-    clf = tiny_cnn(augmentation=Augmentation())
+@pytest.mark.parametrize(
+    "clf",
+    [tiny_cnn(augmentation=Augmentation()), tiny_transfer(augmentation=Augmentation(), augmented_copies=1)],
+    ids=["cnn", "transfer"],
+)
+def test_nested_parameters_are_reachable_and_searchable(clf):
     assert clf.set_params(augmentation__stain=0.2).augmentation.stain == 0.2
     search = GridSearchCV(clf, {"augmentation__stain": [0.0, 0.1]}, cv=2, error_score="raise").fit(X, y)
     assert search.best_estimator_.augmentation.stain in (0.0, 0.1)
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
 
 
-def test_inputs_are_left_alone():
+@pytest.mark.parametrize(
+    "clf",
+    [
+        tiny_cnn(class_weight="balanced"),
+        tiny_transfer(class_weight="balanced"),
+        tiny_transfer(class_weight="balanced", fine_tune_layers=1, epochs=2, augmentation="flips"),
+    ],
+    ids=["cnn", "frozen", "tuned"],
+)
+def test_inputs_are_left_alone(clf):
     images, labels = X.copy(), y.copy()
     weights = np.linspace(0.5, 1.5, len(y))
     given = weights.copy()
-    tiny_cnn(class_weight="balanced").fit(images, labels, sample_weight=weights)
+    clf.fit(images, labels, sample_weight=weights)
     np.testing.assert_array_equal(weights, given)
     np.testing.assert_array_equal(images, X)
     np.testing.assert_array_equal(labels, y)
 
 
-def test_read_only_inputs_are_accepted():
+@each_classifier
+def test_read_only_inputs_are_accepted(make):
     images = (X / 255).astype("float32")
     images.flags.writeable = False
-    assert tiny_cnn().fit(images, y).score(images, y) > 0.9
+    assert make().fit(images, y).score(images, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda: [PixelScaler(), tiny_transfer()],
+        lambda: [StainNormalizer(method="reinhard"), tiny_transfer()],
+        lambda: [ImageLoader(image_size=16, flatten=True), tiny_transfer(image_shape=(16, 16, 3))],
+    ],
+    ids=["scaled", "normalised", "loaded"],
+)
+def test_it_works_at_the_end_of_a_pipeline(steps, paths):
+    given = paths if isinstance(steps()[0], ImageLoader) else X
+    pipeline = make_pipeline(*steps()).fit(given, y)
+    assert pipeline.score(given, y) > 0.9
+    assert pipeline.predict_proba(given[:1]).shape == (1, 2)
 
 
 # --- groups ------------------------------------------------------------------------------------------------
@@ -137,8 +172,17 @@ def test_no_patient_is_on_both_sides():
     assert clf.groups_source_ == "groups"
 
 
-def test_patients_are_taken_from_file_names(paths):
-    clf = tiny_cnn(early_stopping=True).fit(paths, y)
+@pytest.mark.parametrize(
+    "clf",
+    [
+        tiny_cnn(early_stopping=True),
+        tiny_transfer(head="mlp", epochs=2),
+        tiny_transfer(fine_tune_layers=1, epochs=2),
+    ],
+    ids=["cnn", "mlp", "tuned"],
+)
+def test_patients_are_taken_from_file_names(clf, paths):
+    clf.fit(paths, y)
     held_out_patients(clf, PATIENTS)
     assert clf.groups_source_ == "IDC file names"
 
@@ -187,12 +231,15 @@ def test_a_class_within_one_patient_cannot_be_held_out():
 _SEARCH = """
 import sys, warnings, numpy as np
 from sklearn.model_selection import GridSearchCV
-from tests.tiny import tiny_cnn
+from tests.tiny import tiny_cnn, tiny_transfer
 
 warnings.simplefilter("ignore")
-folder, n_jobs, out = sys.argv[1:]
+folder, n_jobs, out, memory = sys.argv[1:]
 data = np.load(folder, allow_pickle=True)
-search = GridSearchCV(tiny_cnn(), {"dropout": [0.0, 0.2]}, cv=2, n_jobs=int(n_jobs), error_score="raise")
+clf, grid = tiny_cnn(), {"dropout": [0.0, 0.2]}
+if memory:
+    clf, grid = tiny_transfer(memory=memory), {"C": [0.01, 1.0], "pooling": ["avg", "max"]}
+search = GridSearchCV(clf, grid, cv=2, n_jobs=int(n_jobs), error_score="raise")
 search.fit(data["paths"], data["y"])
 results = search.cv_results_
 scores = [results[f"split{split}_test_score"] for split in (0, 1)]
@@ -201,14 +248,16 @@ np.savez(out, scores=np.array(scores), p=search.predict_proba(data["paths"]))
 
 
 @pytest.mark.slow
-def test_a_parallel_search_over_files_gives_the_scores_of_a_serial_one(paths, tmp_path, child_env):
+@each_classifier
+def test_a_parallel_search_over_files_gives_the_scores_of_a_serial_one(make, paths, tmp_path, child_env):
     """joblib allows each of two workers half of the cores, and one thread each is what both legs get here."""
     np.savez(tmp_path / "data.npz", paths=paths, y=y)
     env = child_env | {"OMP_NUM_THREADS": "1"}
     found = []
     for n_jobs in ("1", "2"):
         out = tmp_path / f"{n_jobs}.npz"
-        command = [sys.executable, "-c", _SEARCH, str(tmp_path / "data.npz"), n_jobs, str(out)]
+        memory = str(tmp_path / f"cache {n_jobs}") if make is tiny_transfer else ""
+        command = [sys.executable, "-c", _SEARCH, str(tmp_path / "data.npz"), n_jobs, str(out), memory]
         subprocess.run(command, check=True, env=env, timeout=300)
         found.append(np.load(out))
     np.testing.assert_array_equal(found[0]["scores"], found[1]["scores"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from histoclf import HistoCNNClassifier
-from tests.tiny import textures, tiny_cnn
+from histoclf import HistoCNNClassifier, HistoEmbedder, HistoTransferClassifier
+from tests.tiny import textures, tiny_cnn, tiny_embedder, tiny_transfer
 
 EXPECTED_FAILED = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -15,21 +15,39 @@ EXPECTED_FAILED = {
 }
 
 
+def expected_failures(estimator):
+    trained = isinstance(estimator, HistoCNNClassifier) or getattr(estimator, "head", "") == "mlp"
+    return EXPECTED_FAILED if trained else {}
+
+
 # The checks' random labels cannot be learned.
 pytestmark = pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")
 
 
 @parametrize_with_checks(
-    # The checks ask for accuracy on rows of two numbers, which a tiny network reads best batch-normalised.
-    [tiny_cnn(epochs=15, batch_size=16, normalization="batch")],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILED,
+    [
+        # The checks ask for accuracy on rows of two numbers; a tiny network reads them best batch-normalised.
+        tiny_cnn(epochs=15, batch_size=16, normalization="batch"),
+        tiny_transfer(),  # the rows are embeddings to it
+        tiny_embedder(),
+    ],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks([HistoCNNClassifier()], expected_failed_checks=lambda estimator: EXPECTED_FAILED)
+@parametrize_with_checks(
+    [
+        HistoCNNClassifier(),
+        HistoTransferClassifier(),
+        # In full, early stopping would train on a part of the few rows that the checks want to see learned.
+        HistoTransferClassifier(head="mlp", early_stopping=False, batch_size=8, epochs=20),
+        HistoEmbedder(),
+    ],
+    expected_failed_checks=expected_failures,
+)
 def test_scikit_learn_finds_nothing_to_complain_about_by_default(estimator, check):
     check(estimator)
 

@@ -1,6 +1,10 @@
 import json
 
+import pytest
+
 from histoclf.cli import main
+from histoclf.datasets import make_patches
+from histoclf.io import save_patches
 from tests.cli.conftest import TINY
 
 
@@ -18,6 +22,17 @@ def test_the_table_is_printed_and_the_scores_are_written(folder, tmp_path, capsy
     assert content["seed"] == 1
     assert "epochs=1" in content["classifier"]
     assert [row["name"] for row in content["rows"]][1:] == ["mean colour", "majority class"]
+
+
+@pytest.mark.parametrize("context", [[], ["--slide-context"]])
+def test_a_transfer_classifier_is_evaluated(context, tmp_path, transfer, capsys):
+    made = make_patches(n_patients=6, patches_per_patient=8, image_size=16, random_state=0)
+    save_patches(made.images, made.labels, made.groups, made.coords, tmp_path)
+    assert main(["evaluate", str(tmp_path), "--folds", "2", "-q", *transfer, *context]) == 0
+    said = capsys.readouterr().out
+    row = "SlideContextClassifier" if context else "HistoTransferClassifier"
+    assert f"\n{row}" in said
+    assert "\nmean colour" in said
 
 
 def test_quiet_prints_results_only(folder, capsys):

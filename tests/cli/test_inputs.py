@@ -3,13 +3,16 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
+from histoclf import HistoTransferClassifier, SlideContextClassifier
 from histoclf.cli._inputs import make_classifier, read_folder
 from histoclf.datasets import make_patches
 from histoclf.io import save_patches
 
 
-def model_arguments(*settings, epochs=None):
-    return Namespace(seed=3, quiet=True, epochs=epochs, set=list(settings))
+def model_arguments(*settings, epochs=None, model="cnn", slide_context=False):
+    return Namespace(
+        seed=3, quiet=True, epochs=epochs, set=list(settings), model=model, slide_context=slide_context
+    )
 
 
 def data_arguments(folder, **changed):
@@ -27,8 +30,33 @@ def test_the_classifier_has_its_defaults_and_what_is_said():
     assert classifier.get_params() == default | changed
 
 
-def test_a_field_of_a_preset_can_be_set():
-    classifier = make_classifier(model_arguments("augmentation=strong", "augmentation__stain=0.1"))
+def test_the_classifier_may_stand_on_another_network():
+    words = ["weights=None", "image_size=32", "backbone_params={'alpha': 0.25}", "backbone=mobilenet_v2"]
+    classifier = make_classifier(model_arguments(*words, model="transfer", epochs=2))
+    assert type(classifier) is HistoTransferClassifier
+    changed = {
+        "weights": None,
+        "image_size": 32,
+        "backbone_params": {"alpha": 0.25},
+        "backbone": "mobilenet_v2",
+    }
+    expected = HistoTransferClassifier().get_params() | changed | {"epochs": 2, "random_state": 3}
+    assert classifier.get_params() == expected
+
+
+@pytest.mark.parametrize("model", ["cnn", "transfer"])
+def test_the_classifier_may_look_at_the_slide(model):
+    classifier = make_classifier(model_arguments(model=model, slide_context=True), on_error="skip")
+    assert type(classifier) is SlideContextClassifier
+    assert type(classifier.estimator) is type(make_classifier(model_arguments(model=model)))
+    assert (classifier.random_state, classifier.estimator.random_state) == (3, 3)
+    assert classifier.estimator.on_error == "skip"
+
+
+@pytest.mark.parametrize("model", ["cnn", "transfer"])
+def test_a_field_of_a_preset_can_be_set(model):
+    words = "augmentation=strong", "augmentation__stain=0.1"
+    classifier = make_classifier(model_arguments(*words, model=model))
     assert classifier.augmentation.stain == 0.1
     assert classifier.augmentation.rotation == 45.0
 

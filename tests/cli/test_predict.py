@@ -25,6 +25,20 @@ def test_the_table_holds_what_the_model_says(model, folder, tmp_path, capsys):
     assert [float(row["probability_benign"]) for row in rows] == benign
 
 
+@pytest.mark.parametrize("context", [[], ["--slide-context"]])
+def test_a_loud_model_can_be_asked_quietly(context, folder, transfer, tmp_path, capsys):
+    out, table = tmp_path / "new.histoclf", tmp_path / "p.csv"
+    assert main(["train", str(folder), "--out", str(out), *transfer, *context]) == 0
+    assert "[HistoTransferClassifier] X: " in capsys.readouterr().out
+    assert main(["predict", str(out), str(folder), "--out", str(table), "-q"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("40 images predicted (")
+    assert said.err == ""
+    paths = [row["path"] for row in read(table)]
+    benign = load_model(out).predict_proba(paths)[:, 0].tolist()
+    assert [float(row["probability_benign"]) for row in read(table)] == benign
+
+
 def test_unreadable_images_are_all_named(model, folder, tmp_path, capsys):
     out, bad = tmp_path / "p.csv", tmp_path / "bad.png"
     bad.write_bytes(b"no image")

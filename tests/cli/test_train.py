@@ -4,6 +4,7 @@ import pytest
 
 from histoclf import load_model
 from histoclf.cli import main
+from histoclf.cli._train import _say_context
 from tests.cli.conftest import TINY
 
 
@@ -26,6 +27,48 @@ def test_unreadable_images_may_be_skipped_and_are_counted(folder, tmp_path, caps
     said = capsys.readouterr()
     assert "Trained on 38 patches for 1 epochs" in said.out
     assert "histoclf: warning: Skipped 2 of 40 image files" in said.err
+
+
+def test_a_head_on_a_frozen_network_has_no_epochs(folder, transfer, tmp_path, capsys):
+    out = tmp_path / "new.histoclf"
+    assert main(["train", str(folder), "--out", str(out), "-q", *transfer]) == 0
+    assert "Trained on 40 patches; classifier of benign, malignant written to" in capsys.readouterr().out
+    classifier = load_model(out)
+    assert (classifier.weights, classifier.image_size) == (None, 32)
+    assert classifier.coef_.shape == (1, 8)
+
+
+@pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("early_stopping=False", "Trained on 40 patches for 1 epochs; classifier"),
+        ("learning_rate=9.0", "Trained on 40 patches; fine-tuning did not help and was dropped; classifier"),
+    ],
+)
+def test_epochs_of_fine_tuning_are_counted(folder, transfer, tmp_path, capsys, setting, said):
+    words = ["--set", "fine_tune_layers=1", "--set", setting, "--epochs", "1"]
+    assert main(["train", str(folder), "--out", str(tmp_path / "new"), "-q", *transfer, *words]) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["cnn", "transfer"])
+def test_the_slide_has_a_say(model, folder, transfer, tmp_path, capsys):
+    words = transfer if model == "transfer" else TINY
+    out = tmp_path / "new.histoclf"
+    assert main(["train", str(folder), "--out", str(out), "-q", "--slide-context", *words]) == 0
+    said = capsys.readouterr().out
+    assert "Trained on 40 patches for 1 epochs; their neighbours" in said or model == "transfer"
+    assert "Trained on 40 patches; their neighbours" in said or model == "cnn"
+    assert load_model(out).estimator_.classes_.tolist() == ["benign", "malignant"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "radius", "said"),
+    [(0.5, 48.0, "weigh up to 0.5, over a radius of 48 pixels"), (0.0, None, "have no say")],
+)
+def test_what_was_learned_of_the_slide_is_said(weight, radius, said):
+    assert said in _say_context(weight, radius)
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -15,13 +15,24 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from histoclf import Augmentation, LabelCleaningClassifier, PixelScaler, load_model, save_model
+from histoclf import (
+    Augmentation,
+    LabelCleaningClassifier,
+    PixelScaler,
+    SlideContextClassifier,
+    load_model,
+    save_model,
+)
 from histoclf.exceptions import ModelFileError
 from histoclf.persistence._archive import pack, unpack
 from histoclf.persistence._model_file import FORMAT
-from tests.tiny import textures, tiny_cnn
+from tests.tiny import textures, tiny_backbone, tiny_cnn, tiny_embedder, tiny_transfer
 
 X, y = textures()
+PLACES = {
+    "groups": np.arange(64) // 8,
+    "coords": np.column_stack([np.arange(64) % 8 // 2, np.arange(64) % 2]) * 16.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +153,143 @@ def test_a_table_model_with_column_names_comes_back(tmp_path):
     loaded = load_model(tmp_path / "model")
     assert loaded.feature_names_in_.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(loaded.predict_proba(table), clf.predict_proba(table))
+
+
+# --- estimators on top of a backbone ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("networks") / "tiny.keras"
+    tiny_backbone().save(path)
+    return str(path)
+
+
+TUNED = {"fine_tune_layers": 2, "epochs": 3, "learning_rate": 0.003, "batch_size": 16}
+KINDS = {
+    "embedder": lambda file: tiny_embedder(backbone=file, pooling="avg+max").fit(X),
+    "frozen": lambda file: tiny_transfer(backbone=file).fit(X, y),
+    "rows": lambda file: tiny_transfer(backbone=file, image_shape=(16, 16, 3)).fit(X.reshape(64, -1), y),
+    "embeddings": lambda file: tiny_transfer(backbone=file).fit(X[:, 0, :, 0].astype(float), y),
+    "mlp": lambda file: tiny_transfer(backbone=file, head="mlp", epochs=3).fit(X, y),
+    "tuned": lambda file: tiny_transfer(backbone=file, **TUNED).fit(X, y),
+    "context": lambda file: around(tiny_transfer(backbone=file, C=0.01)).fit(X, y, **PLACES),
+    "context of a tuned one": lambda file: around(tiny_transfer(backbone=file, **TUNED)).fit(X, y, **PLACES),
+    "context of a network": lambda file: around(tiny_cnn()).fit(X, y, **PLACES),
+}
+INPUTS = {"rows": X.reshape(64, -1), "embeddings": X[:, 0, :, 0].astype(float)}
+
+# After few epochs.
+collapse_is_fine = pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")
+
+
+def around(estimator):
+    return SlideContextClassifier(estimator, radius=20.0, weight=1.0, feature_radius=20.0)
+
+
+def answer(estimator, name):
+    images = INPUTS.get(name, X)
+    if name == "embedder":
+        return estimator.transform(images)
+    return estimator.predict_proba(images, **PLACES if "context" in name else {})
+
+
+@collapse_is_fine
+def test_every_estimator_answers_the_same_in_a_new_process(network_file, tmp_path, child_env):
+    expected = {}
+    for name, make in KINDS.items():
+        estimator = make(network_file)
+        save_model(estimator, tmp_path / name)
+        expected[name] = answer(estimator, name)
+    script = (
+        "import sys, numpy as np; from tests.persistence import test_model_file as tests; "
+        "load = lambda name: tests.load_model(f'{sys.argv[1]}/{name}'); "
+        "np.savez(sys.argv[1] + '/out', **{name: tests.answer(load(name), name) for name in tests.KINDS})"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=child_env, timeout=120)
+    with np.load(tmp_path / "out.npz") as out:
+        for name in KINDS:
+            np.testing.assert_array_equal(out[name], expected[name], err_msg=name)
+
+
+def test_nested_estimators_come_back_with_all_their_parts(network_file, tmp_path):
+    fitted = KINDS["context"](network_file)
+    save_model(fitted, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.get_params().keys() == fitted.get_params().keys()
+    assert loaded.estimator.get_params() == fitted.estimator.get_params()
+    assert type(loaded.embedder_) is type(fitted.embedder_)
+    assert vars(loaded).keys() == vars(fitted).keys()
+    np.testing.assert_array_equal(loaded.estimator_.coef_, fitted.estimator_.coef_)
+    save_model(loaded, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_the_weights_of_a_backbone_are_stored_once(tmp_path):
+    tiny_backbone(depth=92).save(tmp_path / "wide.keras")
+    n_bytes = sum(array.nbytes for array in tiny_backbone(depth=92).get_weights())
+    for n in (64, 128):
+        save_model(tiny_transfer(backbone=str(tmp_path / "wide.keras")).fit(*textures(n)), tmp_path / "model")
+        assert os.path.getsize(tmp_path / "model") < 1.2 * n_bytes
+
+
+def test_the_file_of_the_backbone_is_not_needed_again(tmp_path):
+    tiny_backbone().save(tmp_path / "tiny.keras")
+    clf = tiny_transfer(backbone=tmp_path / "tiny.keras").fit(X, y)
+    save_model(clf, tmp_path / "model")
+    os.remove(tmp_path / "tiny.keras")
+    loaded = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_allclose(
+        loaded.model_.predict_on_batch(X.astype("float32")), clf.predict_proba(X), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("backbone", [tiny_backbone, tiny_backbone()], ids=["function", "network"])
+def test_a_backbone_that_is_an_object_has_no_rule(backbone, tmp_path):
+    clf = tiny_transfer(backbone=backbone).fit(X, y)
+    with pytest.raises(TypeError, match=r"backbone is of type .*joblib\.dump"):
+        save_model(clf, tmp_path / "model")
+
+
+LAMBDA = {
+    "class_name": "Lambda",
+    "module": "keras.layers",
+    "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("Lambda", "'Lambda' of the module 'keras.layers'"),
+        ("foreign module", "'Popen' of the module 'subprocess'"),
+        ("reader", "'TFSMLayer' of the module 'keras.layers'"),
+        ("no JSON", "cannot be loaded"),
+    ],
+)
+def test_a_backbone_that_holds_code_is_refused_and_nothing_runs(
+    network_file, tmp_path, monkeypatch, name, what
+):
+    save_model(KINDS["frozen"](network_file), tmp_path / "model")
+    document, arrays = unpack((tmp_path / "model").read_bytes())
+    pairs = document["learned"]["_extractor"]["parts"]["parts"]
+    backbone = next(value for key, value in pairs if key == "backbone")
+    config = next(pair for pair in backbone["parts"]["parts"] if pair[0] == "config")
+    network = json.loads(config[1])
+    evil = {
+        "Lambda": LAMBDA,
+        "foreign module": {"class_name": "Popen", "module": "subprocess", "config": {"args": ["ls"]}},
+        "reader": {"class_name": "TFSMLayer", "module": "keras.layers", "config": {"filepath": "x"}},
+        "no JSON": {},
+    }[name]
+    network["config"]["layers"][1] |= evil
+    config[1] = "{" if name == "no JSON" else json.dumps(network)
+    (tmp_path / "evil").write_bytes(pack(document, arrays))
+    monkeypatch.setattr("histoclf.networks._backbones._rebuilt", None)  # would be called to build anything
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(ModelFileError, match=what):
+        load_model(tmp_path / "evil")
 
 
 # --- what the file is --------------------------------------------------------------------------------------
