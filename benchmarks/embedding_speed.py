@@ -50,7 +50,12 @@ def open_script(network: Network, weights: str, side: int) -> Embed:
 def open_ours(network: Network, weights: str, side: int, engine: str) -> Embed:
     """Make an embedder."""
     return HistoEmbedder(
-        network.backbone, backbone_params=network.params, weights=weights, image_size=side, engine=engine
+        network.backbone,
+        backbone_params=network.params,
+        weights=weights,
+        image_size=side,
+        engine=engine,
+        layer=None,  # the last one, as the script has it
     ).fit_transform
 
 

@@ -1,6 +1,6 @@
 """How accuracy grows with the number of labelled patches: a frozen network against one trained from scratch.
 
-The folds and scores are those of `idc_breast.py`. Of each training part a stratified sample of patches is used,
+The folds and scores are those of `idc_breast.py`. Of each training part a stratified sample is used,
 the smaller ones within the larger ones; test patients are always whole, and never trained on. Results are
 written after every fit, and a run that is started again goes on where it stopped.
 """
