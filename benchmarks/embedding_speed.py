@@ -55,7 +55,7 @@ def open_ours(network: Network, weights: str, side: int, engine: str) -> Embed:
         weights=weights,
         image_size=side,
         engine=engine,
-        layer=None,  # the last one, as the script has it
+        layers=None,  # the last one, as the script has it
     ).fit_transform
 
 

@@ -47,7 +47,7 @@ def estimators(seed: int) -> dict[str, Any]:
         tuned = clone(frozen).set_params(fine_tune_layers="all", early_stopping=False)
         for stage, base in (("frozen", frozen), ("fine-tuned", tuned)):
             rows[f"{name}, {stage}"] = base
-            rows[f"{name}, {stage}, last layer"] = clone(base).set_params(layer=None)
+            rows[f"{name}, {stage}, last layer"] = clone(base).set_params(layers=None)
             rows[f"{name}, {stage}, eight views"] = clone(base).set_params(test_time_augmentation=True)
             rows[f"{name}, {stage}, Macenko"] = make_pipeline(StainNormalizer(method="macenko"), base)
             rows[f"{name}, {stage}, Reinhard"] = make_pipeline(StainNormalizer(method="reinhard"), base)

@@ -94,7 +94,7 @@ def frozen(arguments: argparse.Namespace) -> dict[str, Any]:
         "backbone": network.backbone,
         "backbone_params": network.params,
         "weights": arguments.weights,
-        "layer": None,  # the last one, as the script has it
+        "layers": None,  # the last one, as the script has it
         "image_size": arguments.image_size,
         "engine": arguments.engine,
     }

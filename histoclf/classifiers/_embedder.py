@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -45,11 +46,11 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     weights : "imagenet", path-like or None, default="imagenet"
         Keras' ImageNet weights (downloaded by the first `fit`, unless they are there already); a file; or
         None for random ones. A network of your own keeps the weights that it has with "imagenet".
-    layer : str or None, default="auto"
-        Name of the layer whose output is embedded. "auto" is a layer in the middle for the two first
-        MobileNets, where that was measured to tell more about histology on unseen patients: what the last
-        layers add is about the objects of photographs. It is the last one for every other network, and so is
-        None.
+    layers : str, sequence of str or None, default="auto"
+        Names of the layers whose outputs are embedded, one after the other. "auto" is one in the middle and
+        one near the end for the two first MobileNets, where that was measured to tell more about histology:
+        what the very last layers add is about the objects of photographs. It is the last layer for every
+        other network, and so is None.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
         most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.
@@ -102,7 +103,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     >>> patches = make_patches(n_patients=2, patches_per_patient=4, image_size=32, random_state=0)
     >>> embedder = HistoEmbedder("mobilenet", weights=None, image_size=32, random_state=0)
     >>> embedder.fit_transform(patches.images).shape
-    (8, 256)
+    (8, 768)
     """
 
     input_format_: InputFormat
@@ -126,7 +127,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         *,
         backbone_params: dict[str, Any] | None = None,
         weights: str | os.PathLike[str] | None = "imagenet",
-        layer: str | None = "auto",
+        layers: str | Sequence[str] | None = "auto",
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, int, int] | None = None,
         pooling: str = "avg",
@@ -141,7 +142,7 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.backbone = backbone
         self.backbone_params = backbone_params
         self.weights = weights
-        self.layer = layer
+        self.layers = layers
         self.image_size = image_size
         self.image_shape = image_shape
         self.pooling = pooling

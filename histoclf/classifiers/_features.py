@@ -28,7 +28,7 @@ _SMALLEST_AUTO_SIDE, _LARGEST_AUTO_SIDE = 96, 224  # pixels, of the shorter and 
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "backbone_params": [dict, None],
-    "layer": [None, str],
+    "layers": [None, str, list, tuple],
     "pooling": [StrOptions(set(POOLINGS))],
     "memory": [None, str, os.PathLike, HasMethods(["cache"])],
     "engine": [StrOptions(set(ENGINES))],
@@ -200,7 +200,7 @@ def open_with_backbone(
 
         seed = draw_seed(make_generator(estimator.random_state)) if estimator.weights is None else 0
         return resolve_backbone(
-            estimator.backbone, estimator.backbone_params, estimator.weights, seed, estimator.layer
+            estimator.backbone, estimator.backbone_params, estimator.weights, seed, estimator.layers
         )
 
     image_format, source = open_training(estimator, X, lambda size: _auto_size(size, resolved()[0].side))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -35,8 +36,8 @@ class HistoTransferClassifier(TwoStageClassifier):
         As in `HistoEmbedder`, such as ``{"alpha": 0.35}``.
     weights : "imagenet", path-like or None, default="imagenet"
         As in `HistoEmbedder`.
-    layer : str or None, default="auto"
-        As in `HistoEmbedder`: the layer whose output is embedded, "auto" or None for the last one.
+    layers : str, sequence of str or None, default="auto"
+        As in `HistoEmbedder`: the layers whose outputs are embedded, "auto", or None for the last one.
     pooling : {"avg", "max", "avg+max"}, default="avg"
         What is kept of a feature map.
     head : {"logistic", "mlp"}, default="logistic"
@@ -205,7 +206,7 @@ class HistoTransferClassifier(TwoStageClassifier):
         *,
         backbone_params: dict[str, Any] | None = None,
         weights: str | os.PathLike[str] | None = "imagenet",
-        layer: str | None = "auto",
+        layers: str | Sequence[str] | None = "auto",
         pooling: str = "avg",
         head: str = "logistic",
         C: float = 1e-3,
@@ -238,7 +239,7 @@ class HistoTransferClassifier(TwoStageClassifier):
         self.backbone = backbone
         self.backbone_params = backbone_params
         self.weights = weights
-        self.layer = layer
+        self.layers = layers
         self.pooling = pooling
         self.head = head
         self.C = C

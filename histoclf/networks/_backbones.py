@@ -42,7 +42,7 @@ def resolve_backbone(
     params: Mapping[str, Any] | None,
     weights: Any,
     seed: int,
-    layer: str | None = None,
+    layers: Any = None,
 ) -> Resolved:
     """Find out what a backbone is, and load its weights.
 
@@ -58,8 +58,9 @@ def resolve_backbone(
         None draws random ones; "imagenet" keeps those that a preset or a network of the user's own has.
     seed : int
         Of random weights.
-    layer : str, default=None
-        Name of the layer whose output counts; "auto" is the one that `APPLICATIONS` states, None the last.
+    layers : str or sequence of str, default=None
+        Names of the layers whose outputs count; "auto" are those that `APPLICATIONS` states, None is the
+        last.
 
     Returns
     -------
@@ -83,14 +84,16 @@ def resolve_backbone(
     if not (weights is None or isinstance(weights, str | os.PathLike)):
         raise TypeError(f"weights={weights!r}: expected 'imagenet', the path of a file, or None.")
     params = dict(params or {})
-    key = _memory_key(backbone, params, weights, seed, layer)
+    if layers != "auto":
+        layers = (layers,) if isinstance(layers, str) else tuple(layers or ())
+    key = _memory_key(backbone, params, weights, seed, layers)
     with _lock:
         if key is not None and key in _resolved:
             _resolved.move_to_end(key)
             return _resolved[key]
         with python_random_kept():
             random.seed(seed)  # Keras draws from it what is no kernel, such as the tokens of a transformer
-            found = _resolve(backbone, params, weights, seed, layer or "")
+            found = _resolve(backbone, params, weights, seed, layers)
         if key is not None:
             _resolved[key] = found
             while len(_resolved) > _MAX_RESOLVED:
@@ -101,7 +104,7 @@ def resolve_backbone(
 def build_features(backbone: Backbone, side: tuple[int, int]) -> keras.Model:
     """Build the graph, with no weights worth anything yet: images as it wants them in, features out."""
     if backbone.kind == "application":
-        return _cut(_build_application(backbone.name, dict(backbone.params), side), backbone.layer)
+        return _cut(_build_application(backbone.name, dict(backbone.params), side), backbone.layers)
     return _rebuilt(backbone.name, backbone.config)
 
 
@@ -113,12 +116,12 @@ def load_into(model: keras.Model, weights: Weights) -> None:
             layer.finalize_state()
 
 
-def _memory_key(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str | None) -> Any:
+def _memory_key(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Any:
     """Tell when two calls must give the same; None for objects that may have changed in between."""
     if not isinstance(backbone, str | os.PathLike):
         return None
     settings = json.dumps(params, sort_keys=True, default=repr)
-    return _stamp(backbone), settings, _stamp(weights), seed if weights is None else None, layer
+    return _stamp(backbone), settings, _stamp(weights), seed if weights is None else None, layers
 
 
 def _stamp(source: Any) -> Any:
@@ -129,21 +132,21 @@ def _stamp(source: Any) -> Any:
     return os.path.abspath(source), status.st_mtime_ns, status.st_size
 
 
-def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
+def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Resolved:
     if isinstance(backbone, str | os.PathLike):
         path = os.fspath(backbone)
         if path.startswith("hub:"):
-            return _resolve_preset(path.removeprefix("hub:"), params, weights, seed, layer)
+            return _resolve_preset(path.removeprefix("hub:"), params, weights, seed, layers)
         if path.endswith(".onnx"):
-            return _resolve_onnx(path, params, weights, layer)
+            return _resolve_onnx(path, params, weights, layers)
         if path.endswith(".keras"):
             name = os.path.basename(path)
-            return _resolve_network(_read_network(path), name, params, weights, seed, layer)
-        return _resolve_application(path, params, weights, seed, layer)
+            return _resolve_network(_read_network(path), name, params, weights, seed, layers)
+        return _resolve_application(path, params, weights, seed, layers)
     if isinstance(backbone, keras.Model):
-        return _resolve_network(backbone, backbone.name, params, weights, seed, layer)
+        return _resolve_network(backbone, backbone.name, params, weights, seed, layers)
     if callable(backbone):
-        return _resolve_callable(backbone, params, weights, seed, layer)
+        return _resolve_callable(backbone, params, weights, seed, layers)
     raise TypeError(
         f"backbone={backbone!r} is a {type(backbone).__name__}. Expected a name, a '.keras' or '.onnx' "
         "file, a keras.Model, or a function that builds one."
@@ -153,9 +156,9 @@ def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, lay
 # -- networks of keras.applications --------------------------------------------------------------------------
 
 
-def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
+def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Resolved:
     entry = find_application(name)
-    layer = entry.layer if layer == "auto" else layer
+    layers = entry.layers if layers == "auto" else layers
     allowed = {"alpha"} if entry.multiplier else set()
     _check_params(params, allowed, describe(name, ()))
     pairs = tuple(sorted(params.items()))
@@ -164,11 +167,11 @@ def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: 
     else:
         model, licence = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE)), ""
         model.set_weights(other_weights(model, describe(name, pairs), weights, seed))
-    model = _cut(model, layer)
+    model = _cut(model, layers)
     arrays = model.get_weights()
     if needs_rescaling(entry.factory, weights):
         fold_rescaling(model, arrays)
-    parts = ("application", name, pairs, "", layer, entry.preprocessing, licence, None)
+    parts = ("application", name, pairs, "", layers, entry.preprocessing, licence, None)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 
@@ -179,16 +182,20 @@ def _build_application(
     return factory(include_top=False, weights=weights, input_shape=(*side, 3), **params)
 
 
-def _cut(model: keras.Model, layer: str) -> keras.Model:
-    """End a network at one of its layers; at the last one if none is named."""
-    if not layer:
+def _cut(model: keras.Model, layers: tuple[str, ...]) -> keras.Model:
+    """End a network at some of its layers; at the last one if none is named."""
+    if not layers:
         return model
-    names = [each.name for each in model.layers]
-    if layer not in names:
-        close = difflib.get_close_matches(layer, names, n=3)
-        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"It has: {', '.join(names)}."
-        raise ValueError(f"layer={layer!r}: backbone {model.name!r} has no such layer. {hint}")
-    return keras.Model(model.inputs[0], model.get_layer(layer).output, name=model.name)
+    names = [layer.name for layer in model.layers]
+    for name in layers:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=3)
+            hint = (
+                f"Did you mean {' or '.join(map(repr, close))}?" if close else f"It has {', '.join(names)}."
+            )
+            raise ValueError(f"layers: backbone {model.name!r} has no layer {name!r}. {hint}")
+    outputs = [model.get_layer(name).output for name in layers]
+    return keras.Model(model.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=model.name)
 
 
 def _build_pretrained(name: str, params: dict[str, Any]) -> keras.Model:
@@ -224,7 +231,7 @@ def _read_network(path: str) -> keras.Model:
 
 
 def _resolve_callable(
-    build: Callable[..., Any], params: dict[str, Any], weights: Any, seed: int, layer: str
+    build: Callable[..., Any], params: dict[str, Any], weights: Any, seed: int, layers: Any
 ) -> Resolved:
     rest = {key: value for key, value in params.items() if key != "preprocessing"}
     with fresh_names():
@@ -235,10 +242,10 @@ def _resolve_callable(
             "features, when called with input_shape=(None, None, 3)."
         )
     params = {key: value for key, value in params.items() if key == "preprocessing"}
-    return _resolve_network(model, model.name, params, weights, seed, layer)
+    return _resolve_network(model, model.name, params, weights, seed, layers)
 
 
-def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int, layer: str) -> Resolved:
+def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Resolved:
     name = f"hub:{preset}"
     require("keras_hub", f"backbone={name!r}", "hub")
     if weights not in ("imagenet", None):
@@ -252,7 +259,7 @@ def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int
             _check_params(params, set(), name)  # it says itself what it is fed
             images = keras.Input(network.inputs[0].shape[1:], name="images")
             network = keras.Model(images, network(scaling(images)), name="preset")
-    return _resolve_network(network, name, params, weights, seed, layer)
+    return _resolve_network(network, name, params, weights, seed, layers)
 
 
 def _load_preset(preset: str, load_weights: bool) -> keras.Model:
@@ -284,10 +291,10 @@ def _preset_scaling(preset: str) -> keras.layers.Layer | None:
 
 
 def _resolve_network(
-    model: keras.Model, name: str, params: dict[str, Any], weights: Any, seed: int, layer: str
+    model: keras.Model, name: str, params: dict[str, Any], weights: Any, seed: int, layers: Any
 ) -> Resolved:
     preprocessing = _preprocessing(params, name)
-    layer = "" if layer == "auto" else layer
+    layers = () if layers == "auto" else layers
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(
             f"backbone {name!r} has {len(model.inputs)} input(s) and {len(model.outputs)} output(s). "
@@ -295,12 +302,12 @@ def _resolve_network(
         )
     if model.inputs[0].shape[-1] != 3:
         raise ValueError(f"backbone {name!r} takes images of shape {model.inputs[0].shape}; expected RGB.")
-    model = _cut(model, layer)
+    model = _cut(model, layers)
     config = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
     own = isinstance(weights, str) and weights == "imagenet"
     arrays = model.get_weights() if own else other_weights(_rebuilt(name, config), name, weights, seed)
     side = tuple(model.inputs[0].shape[1:3])
-    parts = ("keras", name, (), config, layer, preprocessing, "", None if None in side else side)
+    parts = ("keras", name, (), config, layers, preprocessing, "", None if None in side else side)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 
@@ -315,21 +322,21 @@ def _rebuilt(name: str, config: str) -> keras.Model:
         ) from error
 
 
-def _resolve_onnx(path: str, params: dict[str, Any], weights: Any, layer: str) -> Resolved:
+def _resolve_onnx(path: str, params: dict[str, Any], weights: Any, layers: Any) -> Resolved:
     require("onnxruntime", f"backbone={path!r}", "onnx")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no backbone file {path!r}. Expected an ONNX network.")
     if weights != "imagenet":
         raise ValueError(f"weights={weights!r}: an ONNX file holds its own weights. Leave out `weights`.")
-    if layer not in ("", "auto"):
-        raise ValueError(f"layer={layer!r}: an ONNX file has one output. Leave out `layer`.")
+    if layers not in ((), "auto"):
+        raise ValueError(f"layers={layers!r}: of an ONNX file the first output counts. Leave out `layers`.")
     with open(path, "rb") as file:
         arrays = [np.frombuffer(file.read(), dtype=np.uint8)]
     from histoclf.networks._onnx import onnx_side  # an extra
 
     name = os.path.basename(path)
     side = onnx_side(arrays[0].tobytes(), name)
-    parts = ("onnx", name, (), "", "", _preprocessing(params, name), "", side)
+    parts = ("onnx", name, (), "", (), _preprocessing(params, name), "", side)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 

@@ -37,8 +37,8 @@ class Application:
         Of those weights.
     multiplier : bool
         Whether the function takes ``alpha``, the width of the network.
-    layer : str
-        Whose output tells most about histology, where that was measured; empty for the last one.
+    layers : tuple of str
+        Whose outputs tell most about histology, where that was measured; empty for the last one.
     """
 
     factory: str
@@ -46,18 +46,19 @@ class Application:
     megabytes: float
     licence: str
     multiplier: bool = False
-    layer: str = ""
+    layers: tuple[str, ...] = ()
 
 
 POOLINGS = ("avg", "max", "avg+max")
 ENGINES = ("auto", "keras", "openvino", "openvino-bf16", "onnxruntime")
 SMALLEST_SIDE = 32  # pixels, of every network below; images are enlarged to what image_size says
+_V2_LAYERS = ("block_6_expand_relu", "block_13_expand_relu")
 _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 
 # A new network is one more line here.
 APPLICATIONS = {
-    "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, "conv_pw_5_relu"),
-    "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, "block_6_expand_relu"),
+    "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, ("conv_pw_5_relu", "conv_pw_11_relu")),
+    "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, _V2_LAYERS),
     "mobilenet_v3_small": Application("MobileNetV3Small", "none", 4.2, _APACHE, multiplier=True),
     "mobilenet_v3_large": Application("MobileNetV3Large", "none", 12.7, _APACHE, multiplier=True),
     "resnet50": Application("ResNet50", "caffe", 94.8, _MIT),
@@ -90,8 +91,8 @@ class Backbone:
         Arguments of the application's function, such as ``alpha``.
     config : str
         JSON of a Keras network of the user's own; empty for others.
-    layer : str
-        Whose output counts; empty for the last one.
+    layers : tuple of str
+        Whose outputs count; empty for the last one.
     preprocessing : str
         A key of `PREPROCESSING`.
     licence : str
@@ -106,7 +107,7 @@ class Backbone:
     name: str
     params: tuple[tuple[str, Any], ...]
     config: str
-    layer: str
+    layers: tuple[str, ...]
     preprocessing: str
     licence: str
     side: tuple[int, int] | None
@@ -118,8 +119,8 @@ class Backbone:
             refuse_code(json.loads(self.config))
 
     def describe(self) -> str:
-        """Name it with its parameters, as in ``mobilenet_v2(alpha=0.35)``, and its layer."""
-        return describe(self.name, self.params) + (f" up to {self.layer}" if self.layer else "")
+        """Name it with its parameters, as in ``mobilenet_v2(alpha=0.35)``, and its layers."""
+        return describe(self.name, self.params) + (f" at {' and '.join(self.layers)}" if self.layers else "")
 
 
 # Where the parts of a network may come from, and which of Keras' own layers read files or hold code.

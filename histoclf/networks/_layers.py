@@ -100,16 +100,24 @@ class Preprocess(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="histoclf")
 class PoolBoth(keras.layers.Layer):
-    """Average and maximum over all places of a feature map: both, so that one pass serves every pooling.
+    """Average and maximum over all places of feature maps: both, so that one pass serves every pooling.
 
     Maps of shape (n, height, width, depth) and tokens of shape (n, n_tokens, depth) become (n, 2, depth);
-    what is one vector per image already becomes (n, 1, depth).
+    what is one vector per image already becomes (n, 1, depth). Several maps become one row after the other.
     """
 
     def call(self, features: Any) -> Any:
-        """Pool a batch."""
-        places = tuple(range(1, len(features.shape) - 1))
-        features = ops.cast(features, "float32")
-        if not places:
-            return ops.expand_dims(features, 1)
-        return ops.stack([ops.mean(features, axis=places), ops.max(features, axis=places)], axis=1)
+        """Pool a batch, or one batch from each of several layers."""
+        if not isinstance(features, list | tuple):
+            return _pool_both(features)
+        pooled = [_pool_both(each) for each in features]
+        rows = max(each.shape[1] for each in pooled)
+        return ops.concatenate([ops.repeat(each, rows // each.shape[1], axis=1) for each in pooled], axis=-1)
+
+
+def _pool_both(features: Any) -> Any:
+    places = tuple(range(1, len(features.shape) - 1))
+    features = ops.cast(features, "float32")
+    if not places:
+        return ops.expand_dims(features, 1)
+    return ops.stack([ops.mean(features, axis=places), ops.max(features, axis=places)], axis=1)

@@ -102,7 +102,7 @@ SETTINGS = {
     "preprocessing": ({"backbone_params": {"preprocessing": "caffe"}}, X),
     "random weights": ({"weights": None}, X),
     "seed": ({"weights": None, "random_state": 1}, X),
-    "layer": ({"layer": "re_lu"}, X),
+    "layers": ({"layers": "re_lu"}, X),
     "size": ({"image_size": 24}, X),
     "height": ({"image_size": (16, 24)}, X),
     "pooling": ({"pooling": "max"}, X),

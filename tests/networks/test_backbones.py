@@ -532,14 +532,16 @@ def test_a_preset_that_there_is_not_is_named(preset):
         resolve_backbone("hub:no_such_preset", None, "imagenet", 0)
 
 
-# --- a layer in the middle ---------------------------------------------------------------------------------
+# --- layers in the middle ----------------------------------------------------------------------------------
 
 
 def test_a_network_can_end_in_the_middle():
+    names = ("conv_pw_5_relu", "conv_pw_11_relu")
     whole, all_weights = resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0)
-    middle, weights = resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0, "conv_pw_5_relu")
+    middle, weights = resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0, list(names))
     auto, _ = resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0, "auto")
     assert middle == auto
+    assert middle.layers == names
     assert middle.digest != whole.digest
     assert len(weights) < len(all_weights)
     for ours, theirs in zip(weights, all_weights, strict=False):
@@ -548,17 +550,18 @@ def test_a_network_can_end_in_the_middle():
     load_into(network, weights)
     official = build_features(whole, (64, 64))
     load_into(official, all_weights)
-    reference = keras.Model(official.input, official.get_layer("conv_pw_5_relu").output)
+    reference = keras.Model(official.input, [official.get_layer(name).output for name in names])
     picture = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype("float32")
-    np.testing.assert_array_equal(network(picture), reference(picture))
+    for ours, theirs in zip(network(picture), reference(picture), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_auto_is_the_last_layer_of_a_network_of_ones_own():
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, name="one")])
-    assert resolve_backbone(model, None, "imagenet", 0, "auto")[0].layer == ""
-    assert resolve_backbone(model, None, "imagenet", 0, "one")[0].layer == "one"
+    assert resolve_backbone(model, None, "imagenet", 0, "auto")[0].layers == ()
+    assert resolve_backbone(model, None, "imagenet", 0, "one")[0].layers == ("one",)
 
 
 def test_a_layer_that_there_is_not_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"layer='conv_pw5'.*Did you mean 'conv_pw_5'"):
-        resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0, "conv_pw5")
+    with pytest.raises(ValueError, match=r"no layer 'conv_pw5'.*Did you mean 'conv_pw_5'"):
+        resolve_backbone("mobilenet", {"alpha": 0.25}, None, 0, ["conv_pw_5_relu", "conv_pw5"])

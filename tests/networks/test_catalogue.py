@@ -35,7 +35,7 @@ def test_the_networks_that_must_be_there_are_there():
 
 def test_a_name_is_found():
     assert find_application("mobilenet") == Application(
-        "MobileNet", "tf", 13.1, "Apache-2.0", multiplier=True, layer="conv_pw_5_relu"
+        "MobileNet", "tf", 13.1, "Apache-2.0", multiplier=True, layers=("conv_pw_5_relu", "conv_pw_11_relu")
     )
 
 
@@ -63,11 +63,11 @@ def test_another_name_gets_the_whole_list_and_no_guess():
 
 
 def test_a_backbone_is_a_key_and_names_itself():
-    parts = ("application", "mobilenet_v2", (("alpha", 0.35),), "", "", "tf", "", None, "ab")
+    parts = ("application", "mobilenet_v2", (("alpha", 0.35),), "", (), "tf", "", None, "ab")
     backbone = Backbone(*parts)
     assert hash(backbone) == hash(Backbone(*parts))
     assert backbone == pickle.loads(pickle.dumps(backbone))
     assert backbone.describe() == "mobilenet_v2(alpha=0.35)"
-    middle = dataclasses.replace(backbone, layer="block_6_expand_relu")
-    assert middle.describe() == "mobilenet_v2(alpha=0.35) up to block_6_expand_relu"
-    assert Backbone("onnx", "vit.onnx", (), "", "", "none", "", None, "ab").describe() == "vit.onnx"
+    middle = dataclasses.replace(backbone, layers=("block_6_expand_relu",))
+    assert middle.describe() == "mobilenet_v2(alpha=0.35) at block_6_expand_relu"
+    assert Backbone("onnx", "vit.onnx", (), "", (), "none", "", None, "ab").describe() == "vit.onnx"

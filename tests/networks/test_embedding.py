@@ -142,7 +142,7 @@ def backbone():
 
 
 def onnx(backbone):
-    return _embedding.Backbone("onnx", "vit.onnx", (), "", "", "none", "", None, backbone.digest)
+    return _embedding.Backbone("onnx", "vit.onnx", (), "", (), "none", "", None, backbone.digest)
 
 
 def test_auto_is_the_fastest_that_is_installed(backbone, monkeypatch):

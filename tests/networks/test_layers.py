@@ -96,3 +96,13 @@ def test_a_vector_has_nothing_to_pool_and_half_precision_becomes_single():
 def test_layers_can_be_built_again_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())
     np.testing.assert_array_equal(again(PIXELS), layer(PIXELS))
+
+
+def test_several_maps_are_pooled_one_row_after_the_other():
+    rng = np.random.default_rng(0)
+    maps, other = rng.random((2, 4, 4, 3), dtype="float32"), rng.random((2, 2, 2, 5), dtype="float32")
+    both = PoolBoth()([maps, other])
+    expected = np.concatenate([PoolBoth()(maps), PoolBoth()(other)], axis=-1)
+    assert both.shape == (2, 2, 8)
+    np.testing.assert_array_equal(both, expected)
+    assert PoolBoth()([maps, rng.random((2, 4), dtype="float32")]).shape == (2, 2, 7)
