@@ -52,7 +52,7 @@ class Application:
 POOLINGS = ("avg", "max", "avg+max")
 ENGINES = ("auto", "keras", "openvino", "openvino-bf16", "onnxruntime")
 SMALLEST_SIDE = 32  # pixels, of every network below; images are enlarged to what image_size says
-_V2_LAYERS = ("block_6_expand_relu", "block_13_expand_relu")
+_V2_LAYERS = ("block_3_expand_relu", "block_13_expand_relu")
 _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 
 # A new network is one more line here.
