@@ -163,9 +163,9 @@ class HistoTransferClassifier(TwoStageClassifier):
     References
     ----------
     .. [1] A. Kumar et al., "Fine-tuning can distort pretrained features and underperform
-    out-of-distribution",
-       ICLR 2022.
-    .. [2] J. Howard and S. Ruder, "Universal language model fine-tuning for text classification", ACL 2018.
+       out-of-distribution", ICLR 2022.
+    .. [2] J. Howard and S. Ruder, "Universal language model fine-tuning for text classification",
+       ACL 2018.
 
     Examples
     --------
