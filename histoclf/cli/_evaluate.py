@@ -11,7 +11,7 @@ from histoclf.cli._inputs import make_classifier, read_folder
 from histoclf.cli._network import load_network
 from histoclf.cli._outputs import check_target
 from histoclf.evaluation._evaluate import evaluate
-from histoclf.persistence._archive import write_atomically
+from histoclf.io._atomic import write_atomically
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ import numpy as np
 from histoclf.cli._network import load_network
 from histoclf.cli._outputs import check_target
 from histoclf.exceptions import ImageReadError, PatchNameError
+from histoclf.io._atomic import write_atomically
 from histoclf.io._scan import scan_images
-from histoclf.persistence._archive import write_atomically
 from histoclf.persistence._model_file import load_model
 
 

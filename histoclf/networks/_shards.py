@@ -10,13 +10,14 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
 import numpy as np
+
+from histoclf.io._atomic import write_atomically
 
 _KEY = np.dtype("V16")  # not S16, which drops trailing zeros
 _SHARD = re.compile(r"[0-9a-f]{32}\.npy")
@@ -141,7 +142,7 @@ class ShardFolder:
     def _write(self, keys: Sequence[bytes], rows: np.ndarray) -> str:
         data = _encode(keys, rows)
         name = _name(data)
-        _write_file(os.path.join(self.path, name), data)
+        write_atomically(os.path.join(self.path, name), data)
         self._known[name] = frozenset(keys)
         return name
 
@@ -189,21 +190,6 @@ def _decode(data: bytes) -> np.ndarray | None:
 
 def _name(data: bytes | memoryview) -> str:
     return blake2b(data, digest_size=16).hexdigest() + ".npy"
-
-
-def _write_file(path: str, data: bytes | memoryview) -> None:
-    """Write a file so that its name never stands for half of it, whatever happens meanwhile."""
-    folder, name = os.path.split(path)
-    draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(draft, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        _remove(draft)
-        raise
 
 
 def _is_abandoned(entry: os.DirEntry[str]) -> bool:

@@ -11,11 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import secrets
 import zipfile
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,22 +54,6 @@ def unpack(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, MemoryError, RecursionError) as error:
         raise ModelFileError(f"it is not built like a model file of histoclf: {error}") from error
     return document, arrays
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that its name never stands for half of it, whatever happens meanwhile."""
-    path = Path(os.path.realpath(path))  # a link stays a link
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(draft, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-        raise
 
 
 def _check_seal(data: bytes) -> None:

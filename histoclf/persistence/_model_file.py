@@ -10,7 +10,8 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from histoclf.exceptions import ModelFileError
-from histoclf.persistence._archive import pack, unpack, write_atomically
+from histoclf.io._atomic import write_atomically
+from histoclf.persistence._archive import pack, unpack
 from histoclf.persistence._encoding import Encoder, decode_estimator
 from histoclf.persistence._registry import ESTIMATORS
 

@@ -385,7 +385,7 @@ def test_a_full_disk_costs_no_rows(tmp_path, monkeypatch):
         written.append(path)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
-    monkeypatch.setattr(_shards, "_write_file", full)
+    monkeypatch.setattr(_shards, "write_atomically", full)
     keys = keys_of(*range(6))
     with pytest.warns(UserWarning, match="No space left on device") as caught:
         rows, kept = cached_rows(keys, Counted(keys), namespace="ab", memory=tmp_path, chunk=2)
@@ -431,7 +431,7 @@ def test_all_found_nothing_is_written_or_warned_of(tmp_path, monkeypatch):
     keys = keys_of(1, 2)
     cached_rows(keys, Counted(keys), namespace="ab", memory=tmp_path)
     before = {path: path.stat().st_mtime_ns for path in _files(tmp_path)}
-    monkeypatch.setattr(_shards, "_write_file", None)
+    monkeypatch.setattr(_shards, "write_atomically", None)
     new_process()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
