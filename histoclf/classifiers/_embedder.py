@@ -14,18 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from histoclf._validation import Interval, fit_context
 from histoclf.classifiers._features import (
     CONSTRAINTS,
+    BackboneHolder,
     Extractor,
-    leave_out_twins,
     open_with_backbone,
     pool,
-    put_back_twins,
 )
 from histoclf.classifiers._reading import InputFormat, open_again
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.io._store import settle_failures
 
 
-class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn patches into embeddings, with a network trained on other images.
 
     Each patch goes through the network once in a process, or with `memory` once and for all: embeddings are
@@ -238,28 +237,10 @@ class HistoEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return pool(records.pixels, self.pooling)
 
     @property
-    def backbone_(self) -> Any:
-        """What `backbone` was understood to be."""
-        check_is_fitted(self)
-        return None if self._extractor is None else self._extractor.backbone
-
-    @property
-    def engine_(self) -> str | None:
-        """What computes."""
-        check_is_fitted(self)
-        return None if self._extractor is None else self._extractor.engine
-
-    @property
     def _n_features_out(self) -> int:
         if self._extractor is None:
             return self.n_features_in_
         return self._extractor.depth(self.pooling)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return leave_out_twins(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(put_back_twins(state))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "input_format_")

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from histoclf._seeding import draw_seed, make_generator
 from histoclf._validation import HasMethods, StrOptions
@@ -213,6 +214,30 @@ def open_with_backbone(
     _check_size(image_format.image_shape[:2], backbone)
     engine = choose_engine(estimator.engine, backbone)
     return image_format, source, Extractor(backbone, weights, image_format, engine, batch_size)
+
+
+class BackboneHolder:
+    """What `HistoEmbedder` and `HistoTransferClassifier` tell of their backbone, and how they are pickled."""
+
+    _extractor: Extractor | None
+
+    @property
+    def backbone_(self) -> Backbone | None:
+        """What `backbone` was understood to be; None if X held embeddings."""
+        check_is_fitted(self)
+        return None if self._extractor is None else self._extractor.backbone
+
+    @property
+    def engine_(self) -> str | None:
+        """What computes embeddings; None if X held them."""
+        check_is_fitted(self)
+        return None if self._extractor is None else self._extractor.engine
+
+    def __getstate__(self) -> dict[str, Any]:
+        return leave_out_twins(super().__getstate__())  # type: ignore[arg-type]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(put_back_twins(state))  # type: ignore[misc]
 
 
 def leave_out_twins(state: dict[str, Any]) -> dict[str, Any]:

@@ -270,18 +270,6 @@ class HistoTransferClassifier(TwoStageClassifier):
         self.verbose = verbose
 
     @property
-    def backbone_(self) -> Any:
-        """What `backbone` was understood to be."""
-        check_is_fitted(self)
-        return None if self._extractor is None else self._extractor.backbone
-
-    @property
-    def engine_(self) -> str | None:
-        """What computes embeddings."""
-        check_is_fitted(self)
-        return None if self._extractor is None else self._extractor.engine
-
-    @property
     def coef_(self) -> np.ndarray:
         """Weights of the embeddings."""
         return self._solved("coef_").coef

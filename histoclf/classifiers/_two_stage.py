@@ -14,11 +14,10 @@ from histoclf._seeding import draw_seed, make_generator
 from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
 from histoclf.classifiers._embedder import embeddings_of_table
 from histoclf.classifiers._features import (
+    BackboneHolder,
     Extractor,
-    leave_out_twins,
     open_with_backbone,
     pool,
-    put_back_twins,
 )
 from histoclf.classifiers._head import LinearHead, solve_head
 from histoclf.classifiers._reading import InputFormat, open_again
@@ -62,7 +61,7 @@ class Embedded:
         return self.source.read(self.kept if rows is None else self.kept[rows]).pixels
 
 
-class TwoStageClassifier(BaseHistoClassifier):
+class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
     """What is behind `HistoTransferClassifier`, whose parameters it reads."""
 
     _extractor: Extractor | None
@@ -148,14 +147,6 @@ class TwoStageClassifier(BaseHistoClassifier):
     def _averaged_logits(self, images: Any) -> np.ndarray:
         # Embeddings are averages already.
         return self._logits(images) if isinstance(images, Embedded) else super()._averaged_logits(images)
-
-    # -- storage ---------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        return leave_out_twins(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(put_back_twins(state))
 
     # -- the two stages --------------------------------------------------------------------------------------
 
