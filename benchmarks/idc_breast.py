@@ -151,13 +151,14 @@ def baseline_rows(data: Data, all_parts: list[Part]) -> dict[str, list[list[floa
 
 def build_classifier(settings: dict[str, str], seed: int) -> HistoCNNClassifier:
     """Build the default classifier, changed by --set; a dict for `augmentation` gives its fields."""
-    params = {name: _literal(text) for name, text in settings.items()}
+    params = {name: literal(text) for name, text in settings.items()}
     if isinstance(params.get("augmentation"), dict):
         params["augmentation"] = Augmentation(**params["augmentation"])
     return HistoCNNClassifier(random_state=seed).set_params(**params)
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """Read a value of --set; a plain word needs no quotes."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -208,11 +209,12 @@ def summarise(data: Data, all_parts: list[Part], results: dict[str, Any], seeds:
         means = [np.mean(table[f"HistoCNNClassifier, seed {seed}"], axis=0) for seed in finished]
         table["HistoCNNClassifier, all seeds"] = means
     results["table"] = {name: np.asarray(values).tolist() for name, values in table.items()}
-    rows = [[name, *_mean_and_spread(values)] for name, values in table.items()]
+    rows = [[name, *mean_and_spread(values)] for name, values in table.items()]
     print_table(["", *SCORES], rows)
 
 
-def _mean_and_spread(values: Any) -> list[str]:
+def mean_and_spread(values: Any) -> list[str]:
+    """Write the mean over the first axis, and the standard deviation if there is one."""
     values = np.asarray(values)
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1 if len(values) > 1 else 0)
     return [

@@ -10,15 +10,25 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _report import print_table, versions, write_json
-from idc_breast import SCORES, Data, Part, colour_model, parts, pooled_scores, read
+from _report import print_table, write_json
+from idc_breast import (
+    SCORES,
+    Data,
+    Part,
+    colour_model,
+    literal,
+    mean_and_spread,
+    parts,
+    pooled_scores,
+    read,
+    resume,
+)
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -102,9 +112,7 @@ def parse() -> argparse.Namespace:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Read --set."""
-    from idc_breast import _literal
-
-    return {name: _literal(text) for name, text in (item.split("=", 1) for item in arguments.set)}
+    return {name: literal(text) for name, text in (item.split("=", 1) for item in arguments.set)}
 
 
 def apply(estimator: Any, settings: dict[str, Any]) -> Any:
@@ -185,21 +193,17 @@ def score(data: Data, all_parts: list[Part], results: dict[str, Any], row: str, 
 
 def print_all(data: Data, all_parts: list[Part], results: dict[str, Any]) -> None:
     """Print the whole table: mean and standard deviation over the seeds that are there."""
-    table = [[name, *_spread(np.mean(values, axis=0)[None])] for name, values in results["baselines"].items()]
+    table = [
+        [name, *mean_and_spread([np.mean(values, axis=0)])] for name, values in results["baselines"].items()
+    ]
     names = list(dict.fromkeys(key.partition("/seed")[0] for key in results["fits"]))
     seeds = sorted({int(re.search(r"/seed(\d+)/", key)[1]) for key in results["fits"]})
     for name in names:
         found = [score(data, all_parts, results, name, seed) for seed in seeds]
         found = [np.mean(values, axis=0) for values in found if values is not None]
         if found:
-            table.append([f"{name} ({len(found)})", *_spread(np.array(found))])
+            table.append([f"{name} ({len(found)})", *mean_and_spread(found)])
     print_table(["row (seeds)", *SCORES], table)
-
-
-def _spread(values: np.ndarray) -> list[str]:
-    if len(values) == 1:
-        return [f"{value:.3f}" for value in values[0]]
-    return [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0, ddof=1), strict=True)]
 
 
 def main() -> None:
@@ -213,14 +217,7 @@ def main() -> None:
         "inner": arguments.inner,
         "data": hashlib.sha256("\n".join(data.names).encode()).hexdigest(),
     }
-    results = {**identity, "versions": versions(), "fits": {}, "baselines": {}}
-    if arguments.out.exists():
-        results = json.loads(arguments.out.read_text(encoding="utf-8"))
-        differing = [name for name, value in identity.items() if results.get(name) != value]
-        if differing:
-            raise SystemExit(
-                f"{arguments.out} holds a run with another {', '.join(differing)}; give another --out."
-            )
+    results = {"baselines": {}} | resume(arguments.out, identity)
     if not arguments.table:
         if not results["baselines"]:
             results["baselines"] = baselines(data, coords, all_parts)
