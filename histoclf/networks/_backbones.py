@@ -9,7 +9,6 @@ import os
 import random
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from histoclf.networks._catalogue import APPLICATIONS, PREPROCESSING, Backbone, describe, find_application
 from histoclf.networks._optional import require
+from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import fresh_names, python_random_kept
 from histoclf.networks._weights import (
     Weights,
@@ -33,7 +33,7 @@ _CHECKPOINT_SIDE = 224  # every network has a checkpoint of this size, and its w
 _MAX_RESOLVED = 4  # backbones whose weights are kept for the next fit
 _KERAS_HOME = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
 
-_resolved: OrderedDict[Any, Resolved] = OrderedDict()
+_resolved: Recent[Resolved] = Recent(_MAX_RESOLVED)
 _lock = threading.RLock()
 
 
@@ -87,18 +87,14 @@ def resolve_backbone(
     if layers != "auto":
         layers = (layers,) if isinstance(layers, str) else tuple(layers or ())
     key = _memory_key(backbone, params, weights, seed, layers)
-    with _lock:
-        if key is not None and key in _resolved:
-            _resolved.move_to_end(key)
-            return _resolved[key]
+
+    def resolve() -> Resolved:
         with python_random_kept():
             random.seed(seed)  # Keras draws from it what is no kernel, such as the tokens of a transformer
-            found = _resolve(backbone, params, weights, seed, layers)
-        if key is not None:
-            _resolved[key] = found
-            while len(_resolved) > _MAX_RESOLVED:
-                _resolved.popitem(last=False)
-        return found
+            return _resolve(backbone, params, weights, seed, layers)
+
+    with _lock:
+        return resolve() if key is None else _resolved.fetch(key, resolve)
 
 
 def build_features(backbone: Backbone, side: tuple[int, int]) -> keras.Model:

@@ -9,7 +9,6 @@ first.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 
 from histoclf.networks._backbones import load_into
+from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import python_random_kept, refuse_after_fork
 
 _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
@@ -137,7 +137,7 @@ def _draw(path: str, shape: tuple[int, ...], generator: np.random.Generator) -> 
     return generator.normal(0.0, np.sqrt(gain / fan_in), shape).astype("float32")
 
 
-_engines: OrderedDict[Any, Engine] = OrderedDict()
+_engines: Recent[Engine] = Recent(_MAX_ENGINES)
 _lock = threading.RLock()
 
 
@@ -160,10 +160,7 @@ def borrow_engine(spec: Any, weights: Weights | None = None) -> Iterator[Engine]
     """
     refuse_after_fork()
     with _lock:
-        engine = _engines.pop(spec, None) or Engine(spec)
-        _engines[spec] = engine  # the most recently used is the last
-        while len(_engines) > _MAX_ENGINES:
-            _engines.popitem(last=False)
+        engine = _engines.fetch(spec, lambda: Engine(spec))
         if weights is None:
             engine._loaded = None  # whoever trains changes them
         else:

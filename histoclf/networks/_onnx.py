@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from histoclf.networks._layers import preprocess
+from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import thread_budget
 from histoclf.networks._weights import Weights, quote
 
@@ -17,7 +17,7 @@ _BATCH = 8  # images per run where the file leaves it open
 _MAX_SESSIONS = 2
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
-_sessions: OrderedDict[str, Any] = OrderedDict()
+_sessions: Recent[Any] = Recent(_MAX_SESSIONS)
 _lock = threading.RLock()
 
 
@@ -43,7 +43,7 @@ def run_onnx(spec: Any, weights: Weights, images: np.ndarray) -> np.ndarray:
         If the file does not hold a network from images to features.
     """
     with _lock:
-        session = _open(spec.backbone, weights)
+        session = _sessions.fetch(spec.backbone.digest, lambda: _read(weights[0].tobytes()))
         source, channels_first, batch = _describe_input(session, spec.backbone.name)
         parts = []
         for start in range(0, len(images), batch):
@@ -75,15 +75,6 @@ def onnx_side(content: bytes, name: str) -> tuple[int, int] | None:
     source, channels_first, _ = _describe_input(session, name)
     height, width = source.shape[2:] if channels_first else source.shape[1:3]
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _open(backbone: Any, weights: Weights) -> Any:
-    if backbone.digest not in _sessions:
-        _sessions[backbone.digest] = _read(weights[0].tobytes())
-        while len(_sessions) > _MAX_SESSIONS:
-            _sessions.popitem(last=False)
-    _sessions.move_to_end(backbone.digest)
-    return _sessions[backbone.digest]
 
 
 def _read(content: bytes) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from histoclf.networks._engine import borrow_engine
+from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import thread_budget
 from histoclf.networks._weights import Weights
 
@@ -39,7 +39,8 @@ with _absent("openvino_telemetry"):
 
 _MAX_COMPILED = 4
 
-_compiled: OrderedDict[Any, Any] = OrderedDict()
+# The key names the weights too, by their digest.
+_compiled: Recent[Any] = Recent(_MAX_COMPILED)
 _lock = threading.RLock()
 
 
@@ -63,7 +64,7 @@ def run_openvino(spec: Any, weights: Weights, precision: str, images: np.ndarray
     features : ndarray of shape (n, 1 or 2, depth), float32
     """
     with _lock:
-        model = _compile(spec, weights, precision)
+        model = _compiled.fetch((spec, precision), lambda: _compile(spec, weights, precision))
         features = np.empty((len(images), *model.output(0).shape[1:]), dtype="float32")
         n_streams = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         # In turns, and not with openvino.AsyncInferQueue: its threads call back into Python and can wait for
@@ -80,18 +81,10 @@ def run_openvino(spec: Any, weights: Weights, precision: str, images: np.ndarray
 
 
 def _compile(spec: Any, weights: Weights, precision: str) -> Any:
-    """Compile once for each network; its specification names the weights by their digest."""
-    if (spec, precision) in _compiled:
-        _compiled.move_to_end((spec, precision))
-        return _compiled[spec, precision]
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
     if thread_budget():
         settings["INFERENCE_NUM_THREADS"] = str(thread_budget())
-    model = openvino.Core().compile_model(_convert(spec, weights), "CPU", settings)
-    _compiled[spec, precision] = model
-    while len(_compiled) > _MAX_COMPILED:
-        _compiled.popitem(last=False)
-    return model
+    return openvino.Core().compile_model(_convert(spec, weights), "CPU", settings)
 
 
 def _convert(spec: Any, weights: Weights) -> Any:

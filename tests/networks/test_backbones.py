@@ -17,6 +17,7 @@ from keras.src.utils import file_utils
 from histoclf.exceptions import MissingDependencyError
 from histoclf.networks import _backbones, _optional
 from histoclf.networks._backbones import build_features, load_into, resolve_backbone
+from histoclf.networks._recent import Recent
 from tests.networks.tiny_networks import IMAGES, tiny_network, trained_network
 
 PICTURE = IMAGES.astype("float32")
@@ -24,7 +25,7 @@ PICTURE = IMAGES.astype("float32")
 
 @pytest.fixture(autouse=True)
 def nothing_resolved(monkeypatch):
-    monkeypatch.setattr(_backbones, "_resolved", type(_backbones._resolved)())
+    monkeypatch.setattr(_backbones, "_resolved", Recent(4))
 
 
 @pytest.fixture

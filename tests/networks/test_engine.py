@@ -10,6 +10,7 @@ import pytest
 
 from histoclf.networks import _engine
 from histoclf.networks._engine import Engine, borrow_engine
+from histoclf.networks._recent import Recent
 from tests.networks.test_architectures import IMAGES, SPEC
 from tests.networks.tiny_networks import tiny_network, trained_network
 
@@ -23,7 +24,7 @@ def engine():
 
 @pytest.fixture
 def no_engines(monkeypatch):
-    monkeypatch.setattr(_engine, "_engines", type(_engine._engines)())
+    monkeypatch.setattr(_engine, "_engines", Recent(8))
     return _engine._engines
 
 
@@ -93,8 +94,8 @@ def test_every_optimizer_takes_weight_decay_even_of_zero(optimizer):
         assert engine.model.optimizer.weight_decay == decay
 
 
-def test_a_spec_has_one_engine_and_the_oldest_go(no_engines, monkeypatch):
-    monkeypatch.setattr(_engine, "_MAX_ENGINES", 2)
+def test_a_spec_has_one_engine_and_the_oldest_go(no_engines):
+    no_engines.size = 2
     specs = [dataclasses.replace(SPEC, filters=(width,)) for width in (2, 3, 4)]
     with borrow_engine(specs[0]) as first, borrow_engine(specs[1]):
         pass

@@ -8,6 +8,7 @@ import pytest
 
 from histoclf.networks._backbones import resolve_backbone
 from histoclf.networks._embedding import EmbeddingSpec, engine_version, make_runner
+from histoclf.networks._recent import Recent
 from tests.networks.tiny_networks import IMAGES, tiny_network, trained_network
 
 _openvino = pytest.importorskip("histoclf.networks._openvino", exc_type=ImportError)
@@ -90,8 +91,7 @@ def test_a_network_is_compiled_once(tiny, monkeypatch):
 
 
 def test_few_compiled_networks_are_kept(monkeypatch):
-    monkeypatch.setattr(_openvino, "_compiled", type(_openvino._compiled)())
-    monkeypatch.setattr(_openvino, "_MAX_COMPILED", 2)
+    monkeypatch.setattr(_openvino, "_compiled", Recent(2))
     for seed in range(3):
         embed(resolve_backbone(tiny_network, None, None, seed))
     assert len(_openvino._compiled) == 2
@@ -101,7 +101,7 @@ def test_few_compiled_networks_are_kept(monkeypatch):
 def settings(monkeypatch):
     """What OpenVINO is asked for."""
     asked = []
-    monkeypatch.setattr(_openvino, "_compiled", type(_openvino._compiled)())
+    monkeypatch.setattr(_openvino, "_compiled", Recent(4))
     compile_model = _openvino.openvino.Core.compile_model
 
     def spy(self, model, device, config):
@@ -121,7 +121,7 @@ def test_bfloat16_is_used_only_by_name(tiny, settings, engine, precision):
 
 
 def test_what_openvino_says_it_computes_in_is_float32(tiny, monkeypatch):
-    monkeypatch.setattr(_openvino, "_compiled", type(_openvino._compiled)())
+    monkeypatch.setattr(_openvino, "_compiled", Recent(4))
     embed(tiny)
     [model] = _openvino._compiled.values()
     assert str(model.get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
