@@ -11,11 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from histoclf._validation import Interval, StrOptions, fit_context
 from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
-from histoclf.classifiers._held_out import make_evaluator
 from histoclf.classifiers._spelling import suggest_parameters
+from histoclf.classifiers._stages import make_plan, predict_network, train_network
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation, augmentation_fields
 
-_LEAST_PATIENCE = 5  # epochs, when n_iter_no_change="auto"
 _EPOCHS, _MOST_EPOCHS, _STEPS = 30, 150, 1000  # what epochs="auto" means
 _OPTIMIZERS = {"adam", "adamw", "nadam", "rmsprop", "sgd"}
 
@@ -70,7 +69,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
     validation_fraction : float, default=0.2
         Share of samples to hold out, in ``(0, 1)``. Only with `early_stopping`.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without improvement before stopping; "auto" is a quarter of all epochs, at least 5. Only with
+        Epochs without improvement before stopping; "auto" is a quarter of all epochs, at least 3. Only with
         `early_stopping`.
     tol : float, default=1e-4
         Smallest change of the loss that is an improvement.
@@ -279,9 +278,6 @@ class HistoCNNClassifier(BaseHistoClassifier):
     # -- what the base asks for ------------------------------------------------------------------------------
 
     def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
-        from histoclf.networks._engine import borrow_engine
-        from histoclf.networks._training import PatchFeed, train
-
         architecture = (_check_filters(self.filters), self.normalization)
         if resume and architecture != self._architecture:
             raise ValueError(
@@ -290,16 +286,9 @@ class HistoCNNClassifier(BaseHistoClassifier):
                 f"normalization={self._architecture[1]!r}. Expected the same, or warm_start=False."
             )
         self._architecture = architecture
-        with borrow_engine(self._spec()) as engine:
-            engine.compile(self.optimizer, float(self.weight_decay))
-            engine.model.set_weights(self._weights if resume else engine.initial_weights(data.generator))
-            engine.reset_training(data.generator, self._momentum() if one_epoch else None)
-            feed = PatchFeed(
-                data.pixels, data.codes, data.relative_weights, data.train, self.batch_size, data.generator
-            )
-            result = train(engine, feed, self._plan(data, one_epoch), make_evaluator(engine, data))
-            state = engine.optimizer_state() if one_epoch else None
-        self._optimizer_state = (self.optimizer, state)
+        start, momentum = self._weights if resume else None, self._momentum() if one_epoch else None
+        result, momentum = train_network(self._spec(), start, data, self._plan(data, one_epoch), momentum)
+        self._optimizer_state = (self.optimizer, momentum if one_epoch else None)
         self._learn(result, going_on=resume and one_epoch)
 
     def _momentum(self) -> list[np.ndarray] | None:
@@ -316,28 +305,16 @@ class HistoCNNClassifier(BaseHistoClassifier):
         self.n_iter_ = len(self.history_["loss"])
 
     def _logits(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        from histoclf.networks._engine import borrow_engine
-
-        with borrow_engine(self._spec(), self._weights) as engine:
-            return engine.predict(pixels, rows)
+        return predict_network(self._spec(), self._weights, pixels, rows)
 
     def _plan(self, data: TrainingData, one_epoch: bool) -> Any:
-        from histoclf.networks._training import TrainingPlan
-
-        has_validation = len(data.validation) > 0
-        epochs = 1 if one_epoch else self._n_epochs(len(data.train))
-        auto = self.n_iter_no_change == "auto"
-        patience = max(_LEAST_PATIENCE, epochs // 4) if auto else int(self.n_iter_no_change)
-        return TrainingPlan(
-            epochs=epochs,
-            batch_size=self.batch_size,
+        return make_plan(
+            self,
+            data,
+            epochs=1 if one_epoch else self._n_epochs(len(data.train)),
+            optimizer=self.optimizer,
             learning_rate=float(self.learning_rate),
             schedule="constant" if one_epoch else self.learning_rate_schedule,
-            has_validation=has_validation,
-            early_stopping=has_validation,
-            patience=patience,
-            min_delta=float(self.tol),
-            verbose=int(self.verbose),
         )
 
     def _n_epochs(self, n_samples: int) -> int:

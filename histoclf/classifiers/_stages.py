@@ -1,4 +1,4 @@
-"""The steps of transfer learning that need a network; each loads Keras when it is called."""
+"""The steps of learning that need a network; each loads Keras when it is called."""
 
 from __future__ import annotations
 
@@ -12,42 +12,71 @@ from histoclf.classifiers._base import TrainingData
 from histoclf.classifiers._features import Extractor, Vary
 from histoclf.classifiers._held_out import make_evaluator
 
+_LEAST_PATIENCE = 3  # epochs, when n_iter_no_change="auto"
 _BLOCK = 4096  # embeddings converted to double precision at a time
 
 Arrays = list[np.ndarray]
 
 
-def train_network(
-    spec: Any,
-    start: Arrays,
-    data: TrainingData,
-    plan: Any,
-    weight_decay: float,
-    layer_decay: float,
-) -> tuple[dict[str, float] | None, Any]:
-    """Train a network from given weights.
+def make_plan(estimator: Any, data: TrainingData, *, epochs: int, **settings: Any) -> Any:
+    """Say how to train: what all classifiers have as parameters, and the `settings` of the occasion.
 
     Parameters
     ----------
-    spec : HeadSpec or TunedSpec
+    estimator : HistoCNNClassifier or HistoTransferClassifier
+        Its parameters count.
+    data : TrainingData
+        Training stops early where a part is held out.
+    epochs : int
+        Passes over the training part.
+    **settings
+        Further fields of `TrainingPlan`.
+
+    Returns
+    -------
+    plan : TrainingPlan
+    """
+    from histoclf.networks._training import TrainingPlan
+
+    patience = estimator.n_iter_no_change
+    holds_out = len(data.validation) > 0
+    return TrainingPlan(
+        epochs=epochs,
+        batch_size=estimator.batch_size,
+        weight_decay=float(estimator.weight_decay),
+        has_validation=holds_out,
+        early_stopping=holds_out,
+        patience=max(_LEAST_PATIENCE, epochs // 4) if patience == "auto" else int(patience),
+        min_delta=float(estimator.tol),
+        verbose=int(estimator.verbose),
+        **settings,
+    )
+
+
+def train_network(
+    spec: Any, start: Arrays | None, data: TrainingData, plan: Any, momentum: Arrays | None = None
+) -> tuple[Any, Arrays]:
+    """Train a network.
+
+    Parameters
+    ----------
+    spec : CNNSpec, HeadSpec or TunedSpec
         The network.
-    start : list of ndarray
-        Its weights.
+    start : list of ndarray or None
+        Its weights; None draws them.
     data : TrainingData
         Its `pixels` are what the network is fed.
     plan : TrainingPlan
         How to train.
-    weight_decay : float
-        Decay of the kernels.
-    layer_decay : float
-        What the learning rate is multiplied with from each layer to the one below.
+    momentum : list of ndarray, default=None
+        What the optimizer remembers of an earlier training.
 
     Returns
     -------
-    before : dict or None
-        Loss and score of the held-out part at the start, if there is one.
     result : TrainingResult
         Weights and history.
+    momentum : list of ndarray
+        What the optimizer remembers of this one.
     """
     from histoclf.networks._backbones import load_into
     from histoclf.networks._engine import borrow_engine
@@ -55,14 +84,23 @@ def train_network(
     from histoclf.networks._tuning import learning_rates
 
     with borrow_engine(spec) as engine:
-        engine.compile("adam", weight_decay, learning_rates(engine.model, layer_decay))
-        load_into(engine.model, start)
-        engine.reset_training(data.generator, None)
-        evaluate = make_evaluator(engine, data)
-        before = evaluate() if evaluate else None
+        rates = None if plan.layer_decay == 1 else learning_rates(engine.model, plan.layer_decay)
+        engine.compile(plan.optimizer, plan.weight_decay, rates)
+        load_into(engine.model, engine.initial_weights(data.generator) if start is None else start)
+        engine.reset_training(data.generator, momentum)
         weights = data.relative_weights
         feed = PatchFeed(data.pixels, data.codes, weights, data.train, plan.batch_size, data.generator)
-        return before, train(engine, feed, plan, evaluate)
+        result = train(engine, feed, plan, make_evaluator(engine, data))
+        return result, engine.optimizer_state()
+
+
+def score_network(spec: Any, weights: Arrays, data: TrainingData) -> dict[str, float] | None:
+    """Compute loss and score of the held-out part, if there is one."""
+    from histoclf.networks._engine import borrow_engine
+
+    with borrow_engine(spec, weights) as engine:
+        evaluate = make_evaluator(engine, data)
+        return evaluate() if evaluate else None
 
 
 def predict_network(spec: Any, weights: Arrays, inputs: np.ndarray, rows: np.ndarray | None) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -24,16 +23,17 @@ from histoclf.classifiers._reading import InputFormat, open_again
 from histoclf.classifiers._sources import ImageSource, ReadImages
 from histoclf.classifiers._stages import (
     initial_head,
+    make_plan,
     make_variation,
     predict_network,
     resolve_layers,
+    score_network,
     standardisation,
     train_network,
 )
 from histoclf.preprocessing._augmentation import augmentation_fields
 
 _BATCH = 64  # images per forward pass of the frozen backbone
-_LEAST_PATIENCE = 3  # epochs, when n_iter_no_change="auto"
 _EPOCHS = {"mlp": 100, "tuned": 10}  # what epochs="auto" means
 _MLP_RATE = 1e-3  # learning rate of head="mlp" while the backbone is frozen
 
@@ -225,16 +225,16 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         mean, scale = standardisation(embeddings)
         network = self._head_network(embeddings.shape[1])
         start = initial_head(network, mean, scale, data.generator)
-        plan = self._plan(data, "mlp")
-        _, result = train_network(network, start, data, plan, float(self.weight_decay), layer_decay=1.0)
+        plan = self._plan(data, "mlp", learning_rate=_MLP_RATE)
+        result, _ = train_network(network, start, data, plan)
         self._head_weights = result.weights
         self._keep_history(result)
 
     def _fine_tune(self, data: TrainingData, start: list[np.ndarray]) -> None:
         """Train the last layers along; the outcome is kept if the held-out part says that it is better."""
-        plan = self._plan(data, "tuned")
-        decays = float(self.weight_decay), float(self.layer_decay)
-        before, result = train_network(self._network(), start, data, plan, *decays)
+        rates = {"learning_rate": float(self.learning_rate), "layer_decay": float(self.layer_decay)}
+        before = score_network(self._network(), start, data)
+        result, _ = train_network(self._network(), start, data, self._plan(data, "tuned", **rates))
         self._keep_history(result)
         if before is not None:
             self.frozen_score_ = before
@@ -292,19 +292,6 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         arrays = (head.mean, head.scale, head.standardised_coef.T, head.standardised_intercept)
         return [np.asarray(array, dtype="float32") for array in arrays]
 
-    def _plan(self, data: TrainingData, stage: str) -> Any:
-        from histoclf.networks._training import TrainingPlan
-
+    def _plan(self, data: TrainingData, stage: str, **settings: Any) -> Any:
         epochs = _EPOCHS[stage] if self.epochs == "auto" else int(self.epochs)
-        auto = self.n_iter_no_change == "auto"
-        return TrainingPlan(
-            epochs=epochs,
-            batch_size=self.batch_size,
-            learning_rate=float(self.learning_rate) if stage == "tuned" else _MLP_RATE,
-            schedule="cosine",
-            has_validation=len(data.validation) > 0,
-            early_stopping=len(data.validation) > 0,
-            patience=max(_LEAST_PATIENCE, math.ceil(epochs / 4)) if auto else int(self.n_iter_no_change),
-            min_delta=float(self.tol),
-            verbose=int(self.verbose),
-        )
+        return make_plan(self, data, epochs=epochs, optimizer="adam", schedule="cosine", **settings)

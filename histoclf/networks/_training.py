@@ -54,8 +54,12 @@ class TrainingPlan:
     ----------
     epochs, batch_size : int
         Passes over the training part, and images per step.
+    optimizer : str
+        Name of a Keras optimizer.
     learning_rate : float
         Highest rate.
+    weight_decay : float
+        Decoupled decay of the kernels, times the learning rate in every step.
     schedule : {"constant", "plateau", "cosine"}
         How the rate changes.
     has_validation : bool
@@ -68,17 +72,22 @@ class TrainingPlan:
         Smallest change of the loss that counts.
     verbose : int
         1 shows a progress bar.
+    layer_decay : float
+        What the learning rate is multiplied with from each layer to the one below.
     """
 
     epochs: int
     batch_size: int
+    optimizer: str
     learning_rate: float
+    weight_decay: float
     schedule: str
     has_validation: bool
     early_stopping: bool
     patience: int
     min_delta: float
     verbose: int
+    layer_decay: float = 1.0
 
 
 class PatchFeed(keras.utils.PyDataset):

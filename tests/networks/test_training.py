@@ -16,7 +16,9 @@ CODES = (LABELS == "fine").astype(int)
 PLAN = TrainingPlan(
     epochs=3,
     batch_size=8,
+    optimizer="adam",
     learning_rate=0.01,
+    weight_decay=0.0,
     schedule="constant",
     has_validation=False,
     early_stopping=False,
