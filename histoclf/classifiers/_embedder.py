@@ -50,6 +50,11 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         one near the end for the two first MobileNets, where that was measured to tell more about histology:
         what the very last layers add is about the objects of photographs. It is the last layer for every
         other network, and so is None.
+    channels : {"auto", "rgb", "haematoxylin", "rgb+haematoxylin"}, default="auto"
+        What the network is shown: the image; its haematoxylin alone, as a gray image found by colour
+        deconvolution with the stain vectors of [1]_, from which much of what differs between laboratories is
+        gone; or both in turn, whose embeddings are put side by side at twice the time. "auto" is both for the
+        networks named above, and the image for gray ones and for networks of your own.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
         most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.
@@ -96,13 +101,18 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
     --------
     HistoTransferClassifier : With a classifier on top, and fine-tuning.
 
+    References
+    ----------
+    .. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining by color
+       deconvolution", Analytical and Quantitative Cytology and Histology 23 (2001), 291-299.
+
     Examples
     --------
     >>> from histoclf import HistoEmbedder, make_patches
     >>> patches = make_patches(n_patients=2, patches_per_patient=4, image_size=32, random_state=0)
     >>> embedder = HistoEmbedder("mobilenet", weights=None, image_size=32, random_state=0)
     >>> embedder.fit_transform(patches.images).shape
-    (8, 768)
+    (8, 1536)
     """
 
     input_format_: InputFormat
@@ -127,6 +137,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         backbone_params: dict[str, Any] | None = None,
         weights: str | os.PathLike[str] | None = "imagenet",
         layers: str | Sequence[str] | None = "auto",
+        channels: str = "auto",
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, int, int] | None = None,
         pooling: str = "avg",
@@ -142,6 +153,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         self.backbone_params = backbone_params
         self.weights = weights
         self.layers = layers
+        self.channels = channels
         self.image_size = image_size
         self.image_shape = image_shape
         self.pooling = pooling

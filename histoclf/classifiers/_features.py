@@ -19,7 +19,14 @@ from histoclf.classifiers._reading import InputFormat, open_training
 from histoclf.classifiers._sources import ArraySource, ImageSource, ReadImages, Size
 from histoclf.exceptions import InputContractError
 from histoclf.networks._cache import cached_rows
-from histoclf.networks._catalogue import ENGINES, POOLINGS, SMALLEST_SIDE, Backbone
+from histoclf.networks._catalogue import (
+    CHANNELS,
+    ENGINES,
+    POOLINGS,
+    SMALLEST_SIDE,
+    Backbone,
+    choose_channels,
+)
 from histoclf.preprocessing._symmetry import flips_and_turns
 
 _FORMAT = 1  # raise it when the same settings come to mean other embeddings: old ones are then left alone
@@ -30,6 +37,7 @@ _SMALLEST_AUTO_SIDE, _LARGEST_AUTO_SIDE = 96, 224  # pixels, of the shorter and 
 CONSTRAINTS: dict[str, list[Any]] = {
     "backbone_params": [dict, None],
     "layers": [None, str, list, tuple],
+    "channels": [StrOptions({"auto", *CHANNELS})],
     "pooling": [StrOptions(set(POOLINGS))],
     "memory": [None, str, os.PathLike, HasMethods(["cache"])],
     "engine": [StrOptions(set(ENGINES))],
@@ -98,9 +106,8 @@ class Extractor:
         records : ReadImages
             `pixels` are of shape (n_kept, 1 or 2, depth), float32; `kept` counts within `rows`.
         """
+        keys = source.keys(rows)
         rows = np.arange(len(source)) if rows is None else rows
-        all_keys = source.keys()
-        keys = [all_keys[row] for row in rows]
         unreadable: set[bytes | None] = set()
 
         def compute(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,6 +165,7 @@ class Extractor:
         settings = (
             _FORMAT,
             self.backbone.digest,
+            self.backbone.channels,
             self.image_format.image_shape,
             (contract.units, contract.scale.tolist(), contract.offset.tolist(), contract.whole),
             engine_version(self.engine),
@@ -212,6 +220,8 @@ def open_with_backbone(
 
     backbone, weights = resolved()
     _check_size(image_format.image_shape[:2], backbone)
+    channels = choose_channels(estimator.channels, backbone, image_format.image_shape[2])
+    backbone = replace(backbone, channels=channels)
     engine = choose_engine(estimator.engine, backbone)
     return image_format, source, Extractor(backbone, weights, image_format, engine, batch_size)
 

@@ -40,8 +40,8 @@ class ImageSource(Protocol):
     def __len__(self) -> int:
         """Count the images."""
 
-    def keys(self) -> list[bytes | None]:
-        """Name each image by its content; None if that is impossible."""
+    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
+        """Name (some of) the images by their content; None where that is impossible."""
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Read (some rows of) the images in 0-255 at the network's size; `kept` counts within `rows`."""
@@ -71,9 +71,9 @@ class FileSource:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def keys(self) -> list[bytes | None]:
+    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
         """Name each file by its bytes."""
-        return file_keys(self.paths)
+        return file_keys(self.paths if rows is None else self.paths[rows])
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Decode files."""
@@ -104,9 +104,9 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.images)
 
-    def keys(self) -> list[bytes | None]:
+    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
         """Name each image by its values as given: the same pixels in other units have other names."""
-        return list(array_keys(self.images))
+        return list(array_keys(self.images if rows is None else self.images[rows]))
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Convert to 0-255 and resize."""

@@ -35,6 +35,7 @@ from histoclf.preprocessing._augmentation import augmentation_fields
 
 _BATCH = 64  # images per forward pass of the frozen backbone
 _EPOCHS = {"mlp": 100, "tuned": 10}  # what epochs="auto" means
+_AUTO_C, _LEAST_C = 0.3, 1e-5  # C="auto": the first for all samples together, the second for each
 _MLP_RATE = 1e-3  # learning rate of head="mlp" while the backbone is frozen
 
 
@@ -121,7 +122,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         if hasattr(self, "_tuned_weights"):
             self._fine_tune(data, self._tuned_weights)
             return
-        for name in ("_linear", "_head_weights"):  # a warm start may be with another head
+        for name in ("_linear", "_head_weights", "C_"):  # a warm start may be with another head
             self.__dict__.pop(name, None)
         self.history_ = {}
         if self.head == "mlp":
@@ -172,15 +173,22 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
 
     def _solve(self, data: TrainingData, rows: np.ndarray) -> None:
         """Solve the logistic regression on some rows."""
-        head = solve_head(*self._with_copies(data, rows), len(self.classes_), float(self.C))
+        embeddings, codes, weights = self._with_copies(data, rows)
+        self.C_ = self._strength(weights)
+        head = solve_head(embeddings, codes, weights, len(self.classes_), self.C_)
         if not head.converged:
             warnings.warn(
                 f"The logistic regression was not solved to the optimum in {head.n_iter} steps. Its answers "
-                f"are near it; a smaller C (now {self.C}) is solved faster.",
+                f"are near it; a smaller C (now {self.C_:.3g}) is solved faster.",
                 ConvergenceWarning,
                 stacklevel=6,  # the line that called fit
             )
         self._linear, self.n_iter_, self.best_epoch_ = head, head.n_iter, 0
+
+    def _strength(self, weights: np.ndarray) -> float:
+        if self.C == "auto":
+            return max(_AUTO_C / float(weights.sum(dtype="float64")), _LEAST_C)
+        return float(self.C)
 
     def _with_copies(self, data: TrainingData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return embeddings, codes and weights of some rows and changed copies, which share the weight."""

@@ -50,6 +50,7 @@ class Application:
 
 
 POOLINGS = ("avg", "max", "avg+max")
+CHANNELS = ("rgb", "haematoxylin", "rgb+haematoxylin")
 ENGINES = ("auto", "keras", "openvino", "openvino-bf16", "onnxruntime")
 SMALLEST_SIDE = 32  # pixels, of every network below; images are enlarged to what image_size says
 _V2_LAYERS = ("block_3_expand_relu", "block_13_expand_relu")
@@ -100,7 +101,9 @@ class Backbone:
     side : tuple of (int, int) or None
         Height and width that it insists on.
     digest : str
-        Of graph and weights: two backbones with the same digest give the same features.
+        Of graph and weights: two backbones with the same digest, shown the same, give the same features.
+    channels : str
+        One of `CHANNELS`: what it is shown of an image.
     """
 
     kind: str
@@ -112,6 +115,7 @@ class Backbone:
     licence: str
     side: tuple[int, int] | None
     digest: str
+    channels: str = "rgb"
 
     def check_loaded(self) -> None:
         """Refuse what a file may have put here to be run."""
@@ -160,6 +164,25 @@ def refuse_code(part: Any) -> None:
         )
     for value in part.values():
         refuse_code(value)
+
+
+def choose_channels(channels: str, backbone: Backbone, n_channels: int) -> str:
+    """Turn "auto" into what is best for a backbone, and refuse what gray images do not have.
+
+    Raises
+    ------
+    ValueError
+        If haematoxylin is asked for, and images have one channel.
+    """
+    if channels == "auto":
+        # Networks of the user's own may have learned on histology, and know how to deal with its colours.
+        return "rgb+haematoxylin" if backbone.kind == "application" and n_channels == 3 else "rgb"
+    if channels != "rgb" and n_channels == 1:
+        raise ValueError(
+            f"channels={channels!r} needs colours to tell stains apart, but X holds gray images. Expected "
+            "channels='rgb' or 'auto'."
+        )
+    return channels
 
 
 def describe(name: str, params: tuple[tuple[str, Any], ...]) -> str:

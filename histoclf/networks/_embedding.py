@@ -14,7 +14,7 @@ import numpy as np
 from histoclf.networks._backbones import build_features
 from histoclf.networks._catalogue import Backbone
 from histoclf.networks._engine import borrow_engine
-from histoclf.networks._layers import PoolBoth, Preprocess, ToPixels
+from histoclf.networks._layers import Haematoxylin, PoolBoth, Preprocess, ToPixels
 from histoclf.networks._optional import is_installed, require
 from histoclf.networks._weights import Weights
 
@@ -86,10 +86,22 @@ class EmbeddingSpec:
 
 
 def connect(backbone: Backbone, pixels: Any) -> Any:
-    """Append a backbone to pixels in 0-255; batch normalisation keeps its learned statistics."""
-    network = build_features(backbone, tuple(pixels.shape[1:3]))
-    fed = Preprocess(backbone.preprocessing, name="preprocess", dtype="float32")(pixels)
-    return AtRest(network, name="backbone", dtype="float32")(fed)
+    """Append a backbone to pixels in 0-255; batch normalisation keeps its learned statistics.
+
+    What it makes of each of the channels that it is shown comes one after the other.
+    """
+    network = AtRest(build_features(backbone, tuple(pixels.shape[1:3])), name="backbone", dtype="float32")
+    features = []
+    for shown in show(backbone.channels, pixels):
+        made = network(Preprocess(backbone.preprocessing, dtype="float32")(shown))
+        features += made if isinstance(made, list) else [made]
+    return features if len(features) > 1 else features[0]
+
+
+def show(channels: str, pixels: Any) -> list[Any]:
+    """Return what a backbone is shown of RGB images in 0-255, as `channels` has it."""
+    views = {"rgb": lambda: pixels, "haematoxylin": lambda: Haematoxylin(dtype="float32")(pixels)}
+    return [views[channel]() for channel in channels.split("+")]
 
 
 def choose_engine(engine: str, backbone: Backbone) -> str:

@@ -11,6 +11,11 @@ from keras import ops
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype="float32") * 255  # of red, green and blue
 _IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], dtype="float32") * 255
 _CAFFE_MEAN = np.array([103.939, 116.779, 123.68], dtype="float32")  # of blue, green and red
+# Share of red, green and blue optical density in the concentration of haematoxylin: the first column of the
+# inverse of the stain vectors of haematoxylin, eosin and DAB (Ruifrok & Johnston 2001), each of length one.
+_STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+_UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))[:, :1].astype("float32")
+_DARKEST = 2.5  # concentration that is shown black; nuclei have 1 to 2
 _CENTRE = 0.4  # about the mean optical density of an H&E patch: the first convolution sees values around zero
 
 
@@ -71,6 +76,20 @@ class OpticalDensity(keras.layers.Layer):
     def call(self, images: Any) -> Any:
         """Transform a batch of any shape."""
         return to_optical_density(images) - _CENTRE
+
+
+@keras.saving.register_keras_serializable(package="histoclf")
+class Haematoxylin(keras.layers.Layer):
+    """The concentration of haematoxylin as a gray image, 255 where there is none and dark in nuclei.
+
+    By colour deconvolution with fixed stain vectors (Ruifrok & Johnston 2001): what eosin adds, and with it
+    much of what differs between laboratories, is gone.
+    """
+
+    def call(self, images: Any) -> Any:
+        """Transform a batch of shape (n, height, width, 3) in 0 to 255 into one of (n, height, width, 1)."""
+        concentration = ops.matmul(to_optical_density(images), _UNMIX)
+        return ops.clip(255.0 * (1.0 - concentration / _DARKEST), 0.0, 255.0)
 
 
 @keras.saving.register_keras_serializable(package="histoclf")

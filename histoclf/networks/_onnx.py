@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from histoclf.networks._embedding import show
 from histoclf.networks._layers import preprocess
 from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import thread_budget
@@ -49,11 +50,15 @@ def run_onnx(spec: Any, weights: Weights, images: np.ndarray) -> np.ndarray:
         for start in range(0, len(images), batch):
             chunk = images[start : start + batch]
             padded = np.pad(chunk, [(0, batch - len(chunk)), (0, 0), (0, 0), (0, 0)]).astype("float32")
-            padded = np.repeat(padded, 3, axis=-1) if padded.shape[-1] == 1 else padded
-            fed = preprocess(padded, spec.backbone.preprocessing).astype(_DTYPES[source.type])
-            fed = np.moveaxis(fed, -1, 1) if channels_first else fed
-            output = session.run(None, {source.name: np.ascontiguousarray(fed)})[0]
-            parts.append(_pool(output, channels_first)[: len(chunk)])
+            pooled = []
+            for shown in show(spec.backbone.channels, padded):
+                gray_or_rgb = np.asarray(shown)
+                rgb = np.repeat(gray_or_rgb, 3 // gray_or_rgb.shape[-1], axis=-1)
+                fed = preprocess(rgb, spec.backbone.preprocessing).astype(_DTYPES[source.type])
+                fed = np.moveaxis(fed, -1, 1) if channels_first else fed
+                output = session.run(None, {source.name: np.ascontiguousarray(fed)})[0]
+                pooled.append(_pool(output, channels_first)[: len(chunk)])
+            parts.append(np.concatenate(pooled, axis=-1))
     return np.concatenate(parts)
 
 

@@ -103,6 +103,8 @@ SETTINGS = {
     "random weights": ({"weights": None}, X),
     "seed": ({"weights": None, "random_state": 1}, X),
     "layers": ({"layers": "re_lu"}, X),
+    "haematoxylin": ({"channels": "haematoxylin"}, X),
+    "both channels": ({"channels": "rgb+haematoxylin"}, X),
     "size": ({"image_size": 24}, X),
     "height": ({"image_size": (16, 24)}, X),
     "pooling": ({"pooling": "max"}, X),

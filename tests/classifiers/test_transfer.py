@@ -95,6 +95,30 @@ def test_a_sample_of_weight_zero_is_as_good_as_absent():
     np.testing.assert_array_equal(clf.predict_proba(X), absent.predict_proba(X))
 
 
+def test_the_strength_goes_with_the_number_of_samples_as_they_are_weighed():
+    plain = tiny_transfer(C="auto").fit(X, y)
+    assert pytest.approx(0.3 / 64) == plain.C_
+    np.testing.assert_array_equal(
+        plain.predict_proba(X), tiny_transfer(C=0.3 / 64).fit(X, y).predict_proba(X)
+    )
+    half = tiny_transfer(C="auto").fit(X, y, sample_weight=(np.arange(64) < 32).astype(float))
+    assert pytest.approx(0.3 / 32) == half.C_
+    assert tiny_transfer(C="auto").fit(X, y, sample_weight=np.full(64, 1e9)).C_ == 1e-5
+    assert tiny_transfer(C=2).fit(X, y).C_ == 2.0
+    assert not hasattr(plain.set_params(head="mlp", epochs=1).fit(X, y), "C_")
+
+
+@pytest.mark.parametrize("fine_tune_layers", [0, 1])
+def test_what_the_network_is_shown_stays_with_the_model(fine_tune_layers):
+    params = {"channels": "rgb+haematoxylin", "fine_tune_layers": fine_tune_layers, "early_stopping": False}
+    clf = tiny_transfer(epochs=1, **params).fit(X, y)
+    assert clf.backbone_.channels == "rgb+haematoxylin"
+    expected = clf.predict_proba(X)
+    np.testing.assert_allclose(clf.model_.predict_on_batch(X.astype("float32")), expected, atol=1e-5)
+    clf.set_params(channels="rgb")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), expected)
+
+
 def test_coefficients_reproduce_the_probabilities(fitted, embeddings):
     assert fitted.coef_.shape == (1, 8)
     logits = embeddings.astype("float64") @ fitted.coef_[0] + fitted.intercept_
@@ -119,7 +143,7 @@ def test_pooling_both_ways_doubles_the_columns():
 @short
 def test_what_is_not_solved_is_said_at_the_line_that_called(monkeypatch):
     monkeypatch.setattr("histoclf.classifiers._head._MAX_ITER", 1)
-    with pytest.warns(ConvergenceWarning, match=r"optimum in 1 steps.*smaller C \(now 1\.0\)") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"optimum in 1 steps.*smaller C \(now 1\)") as caught:
         tiny_transfer().fit(X, y)
     assert caught[0].filename == __file__
 

@@ -11,6 +11,7 @@ from histoclf.networks._catalogue import (
     SMALLEST_SIDE,
     Application,
     Backbone,
+    choose_channels,
     find_application,
 )
 
@@ -60,6 +61,32 @@ def test_another_name_gets_the_whole_list_and_no_guess():
     ) as e:
         find_application("qqqq")
     assert "Did you mean" not in str(e.value)
+
+
+def make_backbone(kind):
+    return Backbone(kind, "net", (), "", (), "none", "", None, "ab")
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "n_channels", "chosen"),
+    [
+        ("auto", "application", 3, "rgb+haematoxylin"),
+        ("auto", "application", 1, "rgb"),
+        ("auto", "keras", 3, "rgb"),
+        ("auto", "onnx", 3, "rgb"),
+        ("haematoxylin", "onnx", 3, "haematoxylin"),
+        ("rgb", "application", 3, "rgb"),
+        ("rgb", "application", 1, "rgb"),
+    ],
+)
+def test_channels_are_chosen_by_network_and_image(channels, kind, n_channels, chosen):
+    assert choose_channels(channels, make_backbone(kind), n_channels) == chosen
+
+
+@pytest.mark.parametrize("channels", ["haematoxylin", "rgb+haematoxylin"])
+def test_gray_images_have_no_haematoxylin(channels):
+    with pytest.raises(ValueError, match=rf"channels='{channels.replace('+', '.')}' needs colours.*'auto'"):
+        choose_channels(channels, make_backbone("application"), 1)
 
 
 def test_a_backbone_is_a_key_and_names_itself():

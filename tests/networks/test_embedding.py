@@ -1,5 +1,7 @@
 """From pictures to embeddings: every network is fed what it was trained on, once."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from histoclf.networks import _embedding, _optional
 from histoclf.networks._backbones import load_into, resolve_backbone
 from histoclf.networks._catalogue import APPLICATIONS
 from histoclf.networks._embedding import EmbeddingSpec, choose_engine, engine_version, make_runner
+from histoclf.networks._layers import Haematoxylin
 from tests.networks.tiny_networks import IMAGES, tiny_network, trained_network
 
 QUICK = {"mobilenet"}  # the others take 3 to 40 s each; every convention has a quick test below
@@ -88,6 +91,18 @@ def test_a_network_of_the_user_s_own_is_fed_what_the_parameter_says(mode):
     if mode != "none":
         fed = keras.applications.imagenet_utils.preprocess_input(fed, mode=mode)
     assert error_of(embed(backbone, weights), pooled(model.predict_on_batch(fed))) < 1e-4
+
+
+@pytest.mark.parametrize("layers", [None, ["re_lu", "conv2d_1"]])
+def test_what_is_shown_in_turn_is_put_side_by_side(layers):
+    plain, weights = resolve_backbone(tiny_network, {"preprocessing": "tf"}, "imagenet", 0, layers)
+    dark = replace(plain, channels="haematoxylin")
+    both = embed(replace(plain, channels="rgb+haematoxylin"), weights)
+    np.testing.assert_allclose(
+        both, np.concatenate([embed(plain, weights), embed(dark, weights)], axis=-1), rtol=1e-4, atol=1e-5
+    )
+    gray = keras.ops.convert_to_numpy(Haematoxylin()(IMAGES.astype("float32")))
+    np.testing.assert_allclose(embed(dark, weights), embed(plain, weights, gray), rtol=1e-4, atol=1e-5)
 
 
 def test_a_gray_image_is_seen_as_three_equal_channels():

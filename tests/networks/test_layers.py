@@ -6,6 +6,7 @@ import pytest
 
 from histoclf.networks._catalogue import PREPROCESSING
 from histoclf.networks._layers import (
+    Haematoxylin,
     OpticalDensity,
     PoolBoth,
     Preprocess,
@@ -54,6 +55,27 @@ def test_a_dimmer_lamp_shifts_the_density_by_a_constant():
     np.testing.assert_allclose(shift, np.log(2), rtol=1e-5)
 
 
+def stained(haematoxylin, eosin):
+    """Light that passes through so much of each stain, in 0-255."""
+    density = haematoxylin * np.array([0.65, 0.70, 0.29]) / np.linalg.norm([0.65, 0.70, 0.29])
+    density = density + eosin * np.array([0.07, 0.99, 0.11]) / np.linalg.norm([0.07, 0.99, 0.11])
+    return (256 * np.exp(-density) - 1).astype("float32")
+
+
+@pytest.mark.parametrize("eosin", [0.0, 0.5, 1.5])
+def test_haematoxylin_is_shown_dark_whatever_the_eosin(eosin):
+    images = np.stack([stained(amount, eosin) for amount in (0.0, 0.5, 1.25, 2.5)])[None, :, None]
+    shown = keras.ops.convert_to_numpy(Haematoxylin(dtype="float32")(images))
+    assert shown.shape == (1, 4, 1, 1)
+    np.testing.assert_allclose(shown.ravel(), [255, 204, 127.5, 0], atol=0.01)
+
+
+def test_haematoxylin_stays_a_picture():
+    shown = keras.ops.convert_to_numpy(Haematoxylin(dtype="float32")(PIXELS))
+    assert shown.min() >= 0
+    assert shown.max() <= 255
+
+
 def official(pixels, mode):
     return pixels if mode == "none" else keras.applications.imagenet_utils.preprocess_input(pixels, mode=mode)
 
@@ -91,7 +113,7 @@ def test_a_vector_has_nothing_to_pool_and_half_precision_becomes_single():
 
 
 @pytest.mark.parametrize(
-    "layer", [ToPixels([[2.0]], [[1.0]]), OpticalDensity(), Preprocess("caffe"), PoolBoth()]
+    "layer", [ToPixels([[2.0]], [[1.0]]), OpticalDensity(), Haematoxylin(), Preprocess("caffe"), PoolBoth()]
 )
 def test_layers_can_be_built_again_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())

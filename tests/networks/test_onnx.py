@@ -1,5 +1,7 @@
 """Networks in ONNX files, against numpy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from histoclf.exceptions import MissingDependencyError
 from histoclf.networks import _optional
 from histoclf.networks._backbones import resolve_backbone
 from histoclf.networks._embedding import EmbeddingSpec, make_runner
-from histoclf.networks._layers import preprocess
+from histoclf.networks._layers import Haematoxylin, preprocess
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -49,8 +51,9 @@ def save(path, layout="NCHW", batch="n", sides=("h", "w"), dtype="float32", outp
     return path
 
 
-def embed(path, images=IMAGES, params=None):
+def embed(path, images=IMAGES, params=None, channels="rgb"):
     backbone, weights = resolve_backbone(path, params, "imagenet", 0)
+    backbone = replace(backbone, channels=channels)
     spec = EmbeddingSpec(backbone, images.shape[1:], str(images.dtype))
     return make_runner(spec, weights, "onnxruntime", 4)(images)
 
@@ -82,6 +85,17 @@ def test_images_are_fed_in_the_type_that_is_wanted(tmp_path, dtype, tolerance):
     found = embed(save(tmp_path / "net.onnx", dtype=dtype))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected(), rtol=tolerance, atol=tolerance * 255)
+
+
+def test_what_is_shown_in_turn_is_put_side_by_side(tmp_path):
+    path, params = save(tmp_path / "net.onnx"), {"preprocessing": "caffe"}
+    gray = np.repeat(np.asarray(Haematoxylin()(IMAGES.astype("float32"))), 3, axis=-1)
+    found = embed(path, params=params, channels="rgb+haematoxylin")
+    both = np.concatenate([expected(mode="caffe"), expected(gray, "caffe")], axis=-1)
+    np.testing.assert_allclose(found, both, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        embed(path, params=params, channels="haematoxylin"), expected(gray, "caffe"), rtol=1e-4, atol=1e-3
+    )
 
 
 def test_a_gray_image_is_seen_as_three_equal_channels(tmp_path):
