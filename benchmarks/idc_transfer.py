@@ -1,9 +1,9 @@
 """Accuracy on unseen patients of transfer learning: backbones, stains, fine-tuning and slide context.
 
-The folds, the scores and the baselines are those of `idc_breast.py`; every row is also scored with slide
-context, and so is the mean colour. Results are written after every fold, and a run that is started again goes
-on where it stopped. With --inner the same is done inside each outer training part only, so that defaults can
-be chosen without a look at the patients that are reported.
+The folds, the scores and the baselines are those of `idc_breast.py`; every fit is scored with and without
+slide context, and so is the mean colour. Results are written after every fold, and a run that is started
+again goes on where it stopped. With --inner the same is done inside each outer training part only, so that
+defaults can be chosen without a look at the patients that are reported.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ BACKBONES = {
     "MobileNetV2 0.35": {"backbone": "mobilenet_v2", "backbone_params": {"alpha": 0.35}},
     "MobileNetV2 1.0": {"backbone": "mobilenet_v2"},
 }
-STAIN_JITTER = Augmentation(flip=True, stain=0.1)
+# Chosen inside the outer training parts, see docs/results.rst.
+TUNED = {"fine_tune_layers": "all", "early_stopping": False}
+JITTER = Augmentation(flip=True, stain=0.1)
+NO_JITTER = Augmentation.from_preset("standard").set_params(stain=0.0)
 
 
 def estimators(seed: int) -> dict[str, Any]:
@@ -54,16 +57,19 @@ def estimators(seed: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name, backbone in BACKBONES.items():
         frozen = HistoTransferClassifier(**backbone, random_state=seed)
-        tuned = clone(frozen).set_params(fine_tune_layers="all", early_stopping=False)
+        tuned = clone(frozen).set_params(**TUNED)
         for stage, base in (("frozen", frozen), ("fine-tuned", tuned)):
             rows[f"{name}, {stage}"] = base
-            rows[f"{name}, {stage}, last layer"] = clone(base).set_params(layers=None)
-            rows[f"{name}, {stage}, eight views"] = clone(base).set_params(test_time_augmentation=True)
             rows[f"{name}, {stage}, Macenko"] = make_pipeline(StainNormalizer(method="macenko"), base)
-            rows[f"{name}, {stage}, Reinhard"] = make_pipeline(StainNormalizer(method="reinhard"), base)
-        jitter = {"augmented_copies": 2, "augmentation": STAIN_JITTER}
-        rows[f"{name}, frozen, stain jitter"] = clone(frozen).set_params(**jitter)
-        rows[f"{name}, fine-tuned, flips only"] = clone(tuned).set_params(augmentation="flips")
+        rows[f"{name}, frozen, Reinhard"] = make_pipeline(StainNormalizer(method="reinhard"), frozen)
+        rows[f"{name}, frozen, eight views"] = clone(frozen).set_params(test_time_augmentation=True)
+        rows[f"{name}, frozen, stain jitter"] = clone(frozen).set_params(
+            augmented_copies=2, augmentation=JITTER
+        )
+        for channels in ("rgb", "haematoxylin"):
+            rows[f"{name}, frozen, {channels}"] = clone(frozen).set_params(channels=channels)
+        rows[f"{name}, frozen, last layer"] = clone(frozen).set_params(layers=None)
+        rows[f"{name}, fine-tuned, no stain jitter"] = clone(tuned).set_params(augmentation=NO_JITTER)
     return rows
 
 
@@ -72,21 +78,35 @@ def is_random(name: str) -> bool:
     return "fine-tuned" in name or "jitter" in name
 
 
-def answer(
-    data: Data, coords: np.ndarray, X: np.ndarray, part: Part, estimator: Any, context: bool
-) -> np.ndarray:
-    """Fit on the training rows, and give probabilities for the test rows."""
+def last_step(estimator: Any) -> Any:
+    """Return the classifier of a pipeline, or the classifier itself."""
+    return estimator[-1] if hasattr(estimator, "steps") else estimator
+
+
+def answers(data: Data, coords: np.ndarray, X: np.ndarray, part: Part, estimator: Any) -> dict[str, Any]:
+    """Fit once, and give probabilities for the test rows: of the patches alone, and with slide context.
+
+    Of a fine-tuned network with eight views as well. How far and how much its neighbours count was then
+    learned with the same network frozen, for which the inner fits take seconds.
+    """
     train, test = part.train, part.test
-    where: dict[str, Any] = {}
-    fit_params: dict[str, Any] = {}
-    if context:
-        estimator = SlideContextClassifier(estimator, random_state=0)
-        where = {"groups": data.patients[test], "coords": coords[test]}
-        fit_params = {"groups": data.patients[train], "coords": coords[train]}
-    elif isinstance(estimator, HistoTransferClassifier):
-        fit_params = {"groups": data.patients[train]}
-    fitted = clone(estimator).fit(X[train], data.positive[train], **fit_params)
-    return fitted.predict_proba(X[test], **where)[:, 1]
+    there = {"groups": data.patients[train], "coords": coords[train]}
+    here = {"groups": data.patients[test], "coords": coords[test]}
+    model = SlideContextClassifier(estimator, neighbour_features=False, random_state=0)
+    tuned = getattr(last_step(estimator), "fine_tune_layers", 0) != 0
+    if tuned:
+        frozen = clone(model)
+        last_step(frozen.estimator).set_params(fine_tune_layers=0)
+        frozen.fit(X[train], data.positive[train], **there)
+        model.set_params(radius=frozen.radius_ or 1.0, weight=frozen.weight_)
+    model.fit(X[train], data.positive[train], **there)
+    found = {}
+    for views in ("", ", eight views") if tuned else ("",):
+        if views:
+            last_step(model.estimator_).set_params(test_time_augmentation=True)
+        found[views] = model.estimator_.predict_proba(X[test])[:, 1]
+        found[f"{views}, context"] = model.predict_proba(X[test], **here)[:, 1]
+    return found
 
 
 def parse() -> argparse.Namespace:
@@ -99,7 +119,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="random_state of what is random")
     parser.add_argument("--rows", default=".*", metavar="REGEX", help="which rows to run (default: all)")
-    parser.add_argument("--context", choices=("no", "yes", "both"), default="both", help="with slide context")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="parameters of every row")
     parser.add_argument("--inner", type=int, nargs="?", const=3, default=0, metavar="FOLDS")
     parser.add_argument("--every", type=int, default=1, help="use every n-th patch, for a quick try")
@@ -115,13 +134,6 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: literal(text) for name, text in (item.split("=", 1) for item in arguments.set)}
 
 
-def apply(estimator: Any, settings: dict[str, Any]) -> Any:
-    """Set parameters of the classifier, which may be the last step of a pipeline."""
-    last = estimator[-1] if hasattr(estimator, "steps") else estimator
-    last.set_params(**settings)
-    return estimator
-
-
 def run(
     data: Data,
     coords: np.ndarray,
@@ -130,65 +142,61 @@ def run(
     results: dict[str, Any],
 ) -> None:
     """Run what is missing, row by row."""
-    contexts = {"no": [False], "yes": [True], "both": [False, True]}[arguments.context]
     for seed in arguments.seeds:
         for name, estimator in estimators(seed).items():
             if not re.search(arguments.rows, name) or (seed != arguments.seeds[0] and not is_random(name)):
                 continue
-            for context in contexts:
-                row = f"{name}, context" if context else name
-                for part in all_parts:
-                    key = f"{row}/seed{seed}/{part.name}"
-                    if key in results["fits"]:
-                        continue
-                    start = time.perf_counter()
-                    model = apply(clone(estimator), settings_of(arguments))
-                    found = answer(data, coords, data.images, part, model, context)
-                    seconds = time.perf_counter() - start
-                    results["fits"][key] = {
-                        "probability": [round(float(value), 7) for value in found],
-                        "seconds": seconds,
-                    }
-                    write_json(arguments.out, results)
-                show(data, all_parts, results, [row], seed)
+            for part in all_parts:
+                key = f"{name}/seed{seed}/{part.name}"
+                if key in results["fits"]:
+                    continue
+                start = time.perf_counter()
+                model = clone(estimator)
+                last_step(model).set_params(**settings_of(arguments))
+                found = answers(data, coords, data.images, part, model)
+                results["fits"][key] = {
+                    "probability": {
+                        row: [round(float(value), 7) for value in values] for row, values in found.items()
+                    },
+                    "seconds": time.perf_counter() - start,
+                }
+                write_json(arguments.out, results)
+            show(data, all_parts, results, name, seed)
 
 
 def baselines(data: Data, coords: np.ndarray, all_parts: list[Part]) -> dict[str, list[list[float]]]:
     """Score the mean colour, by itself and with context."""
     colours = mean_colours(data.images)
     plain = colour_model()[1:]  # the colours are computed already
-
-    def own(part: Part) -> np.ndarray:
-        return answer(data, coords, colours, part, plain, context=False)
-
-    def smoothed(part: Part) -> np.ndarray:
-        return answer(data, coords, colours, part, plain, context=True)
-
+    found = {part.name: answers(data, coords, colours, part, plain) for part in all_parts}
     return {
-        "mean colour": pooled_scores(data, all_parts, own),
-        "mean colour, context": pooled_scores(data, all_parts, smoothed),
+        f"mean colour{row}": pooled_scores(data, all_parts, lambda part, row=row: found[part.name][row])
+        for row in ("", ", context")
     }
 
 
-def show(data: Data, all_parts: list[Part], results: dict[str, Any], rows: list[str], seed: int) -> None:
-    """Print one finished row at once: long runs are watched."""
-    for row in rows:
-        values = score(data, all_parts, results, row, seed)
-        if values is not None:
-            said = "  ".join(f"{value:.3f}" for value in np.mean(values, axis=0))
-            seconds = np.mean([results["fits"][f"{row}/seed{seed}/{p.name}"]["seconds"] for p in all_parts])
-            print(f"{row}, seed {seed}: {said}  ({seconds:.0f} s a fold)", flush=True)
+def show(data: Data, all_parts: list[Part], results: dict[str, Any], name: str, seed: int) -> None:
+    """Print the rows of one fit at once: long runs are watched."""
+    for row, values in score(data, all_parts, results, name, seed).items():
+        said = "  ".join(f"{value:.3f}" for value in values)
+        seconds = np.mean([results["fits"][f"{name}/seed{seed}/{p.name}"]["seconds"] for p in all_parts])
+        print(f"{name}{row}, seed {seed}: {said}  ({seconds:.0f} s a fold)", flush=True)
 
 
-def score(data: Data, all_parts: list[Part], results: dict[str, Any], row: str, seed: int) -> Any:
-    """Score a row, if all its parts are there."""
-    fits = results["fits"]
-    keys = [f"{row}/seed{seed}/{part.name}" for part in all_parts]
-    if not all(key in fits for key in keys):
-        return None
-    return pooled_scores(
-        data, all_parts, lambda part: np.asarray(fits[f"{row}/seed{seed}/{part.name}"]["probability"])
-    )
+def score(
+    data: Data, all_parts: list[Part], results: dict[str, Any], name: str, seed: int
+) -> dict[str, np.ndarray]:
+    """Score the rows of a fit, if all its parts are there."""
+    keys = {part.name: f"{name}/seed{seed}/{part.name}" for part in all_parts}
+    if not all(key in results["fits"] for key in keys.values()):
+        return {}
+    found = {part: results["fits"][key]["probability"] for part, key in keys.items()}
+    return {
+        row: np.mean(
+            pooled_scores(data, all_parts, lambda part, row=row: np.asarray(found[part.name][row])), axis=0
+        )
+        for row in found[all_parts[0].name]
+    }
 
 
 def print_all(data: Data, all_parts: list[Part], results: dict[str, Any]) -> None:
@@ -199,10 +207,10 @@ def print_all(data: Data, all_parts: list[Part], results: dict[str, Any]) -> Non
     names = list(dict.fromkeys(key.partition("/seed")[0] for key in results["fits"]))
     seeds = sorted({int(re.search(r"/seed(\d+)/", key)[1]) for key in results["fits"]})
     for name in names:
-        found = [score(data, all_parts, results, name, seed) for seed in seeds]
-        found = [np.mean(values, axis=0) for values in found if values is not None]
-        if found:
-            table.append([f"{name} ({len(found)})", *mean_and_spread(found)])
+        found = [found for seed in seeds if (found := score(data, all_parts, results, name, seed))]
+        for row in found[0] if found else ():
+            values = [each[row] for each in found]
+            table.append([f"{name}{row} ({len(values)})", *mean_and_spread(values)])
     print_table(["row (seeds)", *SCORES], table)
 
 
