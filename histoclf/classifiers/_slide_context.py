@@ -51,7 +51,7 @@ class SlideContextClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     weight : float or "auto", default="auto"
         Weight of a neighbour at no distance, where the patch itself has 1; 0 ignores the neighbours. "auto"
         tries 0 to 4.
-    neighbour_features : bool or "auto", default="auto"
+    neighbour_features : bool or "auto", default=False
         Whether the estimator learns from the mean of the neighbours' embeddings too, in a table of twice as
         many columns. True: it does. "auto": it may if that is better in the inner validation, and if the
         estimator has embeddings, that is, a method ``make_embedder`` which does not return None. The
@@ -149,7 +149,7 @@ class SlideContextClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         *,
         radius: float | str = "auto",
         weight: float | str = "auto",
-        neighbour_features: bool | str = "auto",
+        neighbour_features: bool | str = False,
         feature_radius: float | str = "auto",
         cv: int = 3,
         random_state: int | np.random.RandomState | None = None,
