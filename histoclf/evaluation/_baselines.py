@@ -82,7 +82,7 @@ def make_rivals(estimator: Any) -> dict[str, Any]:
         return rivals
     context = clone(_find_context(estimator) or SlideContextClassifier(None, random_state=0))
     # No neighbours' colours as features: on unseen patients they make colours worse, a rival of straw.
-    context.set_params(estimator=colour_classifier(), neighbour_features="auto", verbose=0)
+    context.set_params(estimator=colour_classifier(), neighbour_features=False, verbose=0)
     return {f"{COLOUR_NAME} with context": context} | rivals
 
 
