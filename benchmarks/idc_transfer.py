@@ -46,8 +46,8 @@ BACKBONES = {
     "MobileNetV2 0.35": {"backbone": "mobilenet_v2", "backbone_params": {"alpha": 0.35}},
     "MobileNetV2 1.0": {"backbone": "mobilenet_v2"},
 }
-# Short, and with one picture a patch: a fit takes two to three minutes on two cores. More layers, epochs or a higher
-# rate were no better inside the outer training parts, see docs/results.rst.
+# Short, and with one picture a patch: a fit takes two to three minutes on two cores. More layers, more epochs
+# or a higher rate were no better inside the outer training parts, see docs/results.rst.
 TUNED = {"fine_tune_layers": 10, "epochs": 3, "early_stopping": False, "channels": "haematoxylin"}
 JITTER = Augmentation(flip=True, stain=0.1)
 NO_JITTER = Augmentation.from_preset("standard").set_params(stain=0.0)

@@ -106,7 +106,7 @@ def _digest(embeddings: np.ndarray, weights: np.ndarray) -> bytes:
 
 
 def _find_axes(embeddings: np.ndarray, shares: np.ndarray) -> Axes:
-    mean, scale = _standardisation(embeddings, shares)
+    mean, scale = standardisation(embeddings, shares)
     if len(embeddings) < embeddings.shape[1]:
         return _axes_of_few_rows(embeddings, shares, mean, scale)
     gram = np.zeros((len(mean), len(mean)))
@@ -133,8 +133,11 @@ def _axes_of_few_rows(
     return Axes(mean, scale, variances[real], None, vectors[:, real] * np.sqrt(variances[real]) / root)
 
 
-def _standardisation(embeddings: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and scale; relative to the first row, so that a constant column has variance 0 exactly."""
+def standardisation(embeddings: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean and scale of each column, given the share of each row in the whole.
+
+    Relative to the first row, so that a constant column has variance 0 exactly; its scale is 1.
+    """
     first = embeddings[0].astype(np.float64)
     mean = first + sum(shares[rows] @ (block - first) for rows, block in row_blocks(embeddings))
     variance = sum(shares[rows] @ np.square(block - mean) for rows, block in row_blocks(embeddings))

@@ -13,7 +13,6 @@ from histoclf.classifiers._features import Extractor, Vary
 from histoclf.classifiers._held_out import make_evaluator
 
 _LEAST_PATIENCE = 3  # epochs, when n_iter_no_change="auto"
-_BLOCK = 4096  # embeddings converted to double precision at a time
 
 Arrays = list[np.ndarray]
 
@@ -118,15 +117,6 @@ def initial_head(spec: Any, mean: np.ndarray, scale: np.ndarray, generator: np.r
     with borrow_engine(spec) as engine:
         drawn = engine.initial_weights(generator)
     return [mean.astype("float32"), scale.astype("float32"), *drawn[2:]]
-
-
-def standardisation(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of each column; a constant column has scale 1."""
-    blocks = range(0, len(embeddings), _BLOCK)
-    mean = sum(embeddings[b : b + _BLOCK].sum(axis=0, dtype="float64") for b in blocks) / len(embeddings)
-    squares = sum(((embeddings[b : b + _BLOCK] - mean) ** 2).sum(axis=0) for b in blocks)
-    scale = np.sqrt(squares / len(embeddings))
-    return mean, np.where(scale > 1e-6 * np.abs(mean) + 1e-12, scale, 1.0)
 
 
 def resolve_layers(fine_tune_layers: Any, backbone: Any) -> int:

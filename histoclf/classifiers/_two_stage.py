@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from histoclf._seeding import draw_seed, make_generator
+from histoclf.classifiers._axes import standardisation
 from histoclf.classifiers._base import BaseHistoClassifier, TrainingData
 from histoclf.classifiers._embedder import embeddings_of_table
 from histoclf.classifiers._features import (
@@ -28,7 +29,6 @@ from histoclf.classifiers._stages import (
     predict_network,
     resolve_layers,
     score_network,
-    standardisation,
     train_network,
 )
 from histoclf.preprocessing._augmentation import augmentation_fields
@@ -230,7 +230,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
             train=np.arange(len(codes)),
             validation=len(codes) + np.arange(len(held_out)),
         )
-        mean, scale = standardisation(embeddings)
+        mean, scale = standardisation(embeddings, np.full(len(embeddings), 1 / len(embeddings)))
         network = self._head_network(embeddings.shape[1])
         start = initial_head(network, mean, scale, data.generator)
         plan = self._plan(data, "mlp", learning_rate=_MLP_RATE)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histoclf.classifiers import _axes
-from histoclf.classifiers._axes import Features, shared_axes
+from histoclf.classifiers._axes import Features, shared_axes, standardisation
 from histoclf.classifiers._head import solve_head
 from tests.classifiers.test_head import make_embeddings, probabilities, uneven_weights
 
@@ -132,3 +132,20 @@ def test_threads_get_the_same_answers():
     with ThreadPoolExecutor(4) as pool:
         heads = list(pool.map(lambda C: solve_head(embeddings, codes, np.ones(80), 2, C), strengths))
     assert all((head.coef == coef).all() for head, coef in zip(heads, expected, strict=True))
+
+
+def test_columns_are_standardised_in_blocks(monkeypatch):
+    monkeypatch.setattr(_axes, "_BLOCK_BYTES", 8 * 30 * 7)
+    embeddings, _ = make_embeddings(90, 30, 2)
+    weights = uneven_weights(90).astype(np.float64)
+    mean, scale = standardisation(embeddings, weights / weights.sum())
+    expected = np.average(embeddings.astype("float64"), axis=0, weights=weights)
+    np.testing.assert_allclose(mean, expected, rtol=1e-9, atol=1e-12)
+    variance = np.average((embeddings - expected) ** 2, axis=0, weights=weights)
+    np.testing.assert_allclose(scale**2, variance, rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 5.0, 1e6])
+def test_a_constant_column_has_scale_one(value):
+    constant = np.full((10, 1), value, dtype="float32")
+    assert standardisation(constant, np.full(10, 0.1))[1].tolist() == [1.0]
