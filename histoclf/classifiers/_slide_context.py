@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +16,7 @@ from histoclf._seeding import draw_seed, make_generator
 from histoclf._validation import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from histoclf.classifiers._context import Context, smooth
 from histoclf.classifiers._context_search import Training, fit_clone, list_contexts, try_contexts
+from histoclf.classifiers._embedder import HistoEmbedder
 from histoclf.classifiers._labels import check_labels, encode_labels
 from histoclf.classifiers._metadata import takes
 from histoclf.classifiers._neighbours import add_neighbours, find_spacing
@@ -342,7 +342,7 @@ class SlideContextClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         if not wanted or (wanted == "auto" and make is None):
             return None
         if _is_table(X, self.estimator):
-            return FunctionTransformer(validate=True)  # they are embeddings, or as good
+            return HistoEmbedder()  # which returns them as they are
         embedder = make() if make is not None else None
         if embedder is None and wanted != "auto":
             raise ValueError(

@@ -165,26 +165,30 @@ def network_file(tmp_path_factory):
     return str(path)
 
 
+TABLE = X[:, 0, :, 0].astype(float)
 TUNED = {"fine_tune_layers": 2, "epochs": 3, "learning_rate": 0.003, "batch_size": 16}
 KINDS = {
     "embedder": lambda file: tiny_embedder(backbone=file, pooling="avg+max").fit(X),
     "frozen": lambda file: tiny_transfer(backbone=file).fit(X, y),
     "rows": lambda file: tiny_transfer(backbone=file, image_shape=(16, 16, 3)).fit(X.reshape(64, -1), y),
-    "embeddings": lambda file: tiny_transfer(backbone=file).fit(X[:, 0, :, 0].astype(float), y),
+    "embeddings": lambda file: tiny_transfer(backbone=file).fit(TABLE, y),
     "mlp": lambda file: tiny_transfer(backbone=file, head="mlp", epochs=3).fit(X, y),
     "tuned": lambda file: tiny_transfer(backbone=file, **TUNED).fit(X, y),
     "context": lambda file: around(tiny_transfer(backbone=file, C=0.01)).fit(X, y, **PLACES),
+    "context with features": lambda file: around(tiny_transfer(backbone=file), True).fit(X, y, **PLACES),
+    "context of a table": lambda file: around(tiny_transfer(backbone=file), True).fit(TABLE, y, **PLACES),
     "context of a tuned one": lambda file: around(tiny_transfer(backbone=file, **TUNED)).fit(X, y, **PLACES),
     "context of a network": lambda file: around(tiny_cnn()).fit(X, y, **PLACES),
 }
-INPUTS = {"rows": X.reshape(64, -1), "embeddings": X[:, 0, :, 0].astype(float)}
+INPUTS = {"rows": X.reshape(64, -1), "embeddings": TABLE, "context of a table": TABLE}
 
 # After few epochs.
 collapse_is_fine = pytest.mark.filterwarnings("ignore::histoclf.exceptions.CollapsedModelWarning")
 
 
-def around(estimator):
-    return SlideContextClassifier(estimator, radius=20.0, weight=1.0, feature_radius=20.0)
+def around(estimator, features=False):
+    given = {"radius": 20.0, "weight": 1.0, "feature_radius": 20.0}
+    return SlideContextClassifier(estimator, neighbour_features=features, **given)
 
 
 def answer(estimator, name):
@@ -213,7 +217,7 @@ def test_every_estimator_answers_the_same_in_a_new_process(network_file, tmp_pat
 
 
 def test_nested_estimators_come_back_with_all_their_parts(network_file, tmp_path):
-    fitted = KINDS["context"](network_file)
+    fitted = KINDS["context with features"](network_file)
     save_model(fitted, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert loaded.get_params().keys() == fitted.get_params().keys()
