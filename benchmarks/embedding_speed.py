@@ -55,7 +55,8 @@ def open_ours(network: Network, weights: str, side: int, engine: str) -> Embed:
         weights=weights,
         image_size=side,
         engine=engine,
-        layers=None,  # the last one, as the script has it
+        layers=None,  # the last one, and the image alone, as the script has it
+        channels="rgb",
     ).fit_transform
 
 

@@ -94,7 +94,8 @@ def frozen(arguments: argparse.Namespace) -> dict[str, Any]:
         "backbone": network.backbone,
         "backbone_params": network.params,
         "weights": arguments.weights,
-        "layers": None,  # the last one, as the script has it
+        "layers": None,  # the last one, and the image alone, as the script has it
+        "channels": "rgb",
         "image_size": arguments.image_size,
         "engine": arguments.engine,
     }
