@@ -130,8 +130,9 @@ class HistoTransferClassifier(TwoStageClassifier):
     history_ : dict of str to list of float
         Per epoch, where there were any: ``loss``, ``learning_rate``, and of the held-out part ``val_loss``
         and ``val_score`` (balanced accuracy).
-    frozen_score_ : dict of str to float
-        ``val_loss`` and ``val_score`` of the frozen backbone, if it was to be fine-tuned.
+    start_score_ : dict of str to float
+        ``val_loss`` and ``val_score`` before fine-tuning: of the frozen backbone, or under `warm_start` of the
+        last fit.
     n_iter_ : int
         Number of epochs run, or of steps of the logistic regression.
     best_epoch_ : int

@@ -245,7 +245,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         result, _ = train_network(self._network(), start, data, self._plan(data, "tuned", **rates))
         self._keep_history(result)
         if before is not None:
-            self.frozen_score_ = before
+            self.start_score_ = before
             if result.history["val_loss"][result.best_epoch - 1] > before["val_loss"] - self.tol:
                 self.best_epoch_ = 0
                 self._say("fine-tuning did not improve the held-out loss: the backbone stays as it was")

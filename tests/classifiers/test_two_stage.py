@@ -115,15 +115,15 @@ def test_fine_tuning_starts_exactly_at_the_frozen_solution(tuned):
     rows = tuned.validation_indices_
     frozen = tiny_transfer().fit(np.delete(X, rows, axis=0), np.delete(y, rows))
     expected = log_loss(y[rows], frozen.predict_proba(X[rows]))
-    assert tuned.frozen_score_["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert tuned.start_score_["val_loss"] == pytest.approx(expected, rel=1e-4)
     score = balanced_accuracy_score(y[rows], frozen.predict(X[rows]))
-    assert tuned.frozen_score_["val_score"] == pytest.approx(score)
+    assert tuned.start_score_["val_score"] == pytest.approx(score)
 
 
 def test_fine_tuning_keeps_the_best_epoch_which_is_better_than_frozen(tuned):
     rows, losses = tuned.validation_indices_, tuned.history_["val_loss"]
     assert tuned.best_epoch_ >= 1
-    assert losses[tuned.best_epoch_ - 1] < tuned.frozen_score_["val_loss"]
+    assert losses[tuned.best_epoch_ - 1] < tuned.start_score_["val_loss"]
     found = log_loss(y[rows], tuned.predict_proba(X[rows]))
     assert found == pytest.approx(losses[tuned.best_epoch_ - 1], rel=1e-4)
     assert tuned.n_iter_ == len(losses)
@@ -170,7 +170,7 @@ def test_what_did_not_help_is_dropped_and_the_head_solved_on_all_data(capsys):
     assert not clf.fine_tuned_
     assert clf.best_epoch_ == 0
     check_held_out(clf)
-    assert min(clf.history_["val_loss"]) > clf.frozen_score_["val_loss"]
+    assert min(clf.history_["val_loss"]) > clf.start_score_["val_loss"]
     assert "fine-tuning did not improve the held-out loss: the backbone stays" in capsys.readouterr().out
     frozen = tiny_transfer().fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), frozen.predict_proba(X))
@@ -183,14 +183,14 @@ def test_a_hidden_layer_that_was_not_improved_stays_too():
     assert not clf.fine_tuned_
     rows = clf.validation_indices_
     found = log_loss(y[rows], clf.predict_proba(X[rows]))
-    assert found == pytest.approx(clf.frozen_score_["val_loss"], rel=1e-4)
+    assert found == pytest.approx(clf.start_score_["val_loss"], rel=1e-4)
 
 
 def test_without_early_stopping_the_last_epoch_is_kept():
     clf = tiny_transfer(**TUNED, early_stopping=False).fit(X, y)
     assert clf.fine_tuned_
     assert clf.validation_indices_.size == 0
-    assert not hasattr(clf, "frozen_score_")
+    assert not hasattr(clf, "start_score_")
     assert clf.best_epoch_ == clf.n_iter_ == 6
 
 
