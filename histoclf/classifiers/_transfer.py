@@ -131,8 +131,8 @@ class HistoTransferClassifier(TwoStageClassifier):
         Per epoch, where there were any: ``loss``, ``learning_rate``, and of the held-out part ``val_loss``
         and ``val_score`` (balanced accuracy).
     start_score_ : dict of str to float
-        ``val_loss`` and ``val_score`` before fine-tuning: of the frozen backbone, or under `warm_start` of the
-        last fit.
+        ``val_loss`` and ``val_score`` before fine-tuning: of the frozen backbone, or under `warm_start` of
+        the last fit.
     n_iter_ : int
         Number of epochs run, or of steps of the logistic regression.
     best_epoch_ : int
