@@ -38,13 +38,11 @@ def make_plan(estimator: Any, data: TrainingData, *, epochs: int, **settings: An
     from histoclf.networks._training import TrainingPlan
 
     patience = estimator.n_iter_no_change
-    holds_out = len(data.validation) > 0
     return TrainingPlan(
         epochs=epochs,
         batch_size=estimator.batch_size,
         weight_decay=float(estimator.weight_decay),
-        has_validation=holds_out,
-        early_stopping=holds_out,
+        early_stopping=len(data.validation) > 0,
         patience=max(_LEAST_PATIENCE, epochs // 4) if patience == "auto" else int(patience),
         min_delta=float(estimator.tol),
         verbose=int(estimator.verbose),

@@ -75,7 +75,7 @@ def learning_rate_callbacks(plan: Any, n_steps: int) -> list[keras.callbacks.Cal
     if plan.schedule == "cosine":
         return [CosineSchedule(plan.learning_rate, n_steps)]
     if plan.schedule == "plateau":
-        monitor = "val_loss" if plan.has_validation else "loss"
+        monitor = "val_loss" if plan.early_stopping else "loss"
         patience = max(1, plan.patience // 2)  # the rate falls before early stopping gives up
         return [keras.callbacks.ReduceLROnPlateau(monitor, patience=patience, min_delta=plan.min_delta)]
     return []

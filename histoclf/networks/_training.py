@@ -62,10 +62,9 @@ class TrainingPlan:
         Decoupled decay of the kernels, times the learning rate in every step.
     schedule : {"constant", "plateau", "cosine"}
         How the rate changes.
-    has_validation : bool
-        Whether the logs will hold ``val_loss``.
     early_stopping : bool
-        Whether to stop, and restore the best weights, when ``val_loss`` no longer improves.
+        Whether a part is held out, so that training stops, and the best weights come back, when ``val_loss``
+        no longer improves.
     patience : int
         Epochs without an improvement of `min_delta` before that.
     min_delta : float
@@ -82,7 +81,6 @@ class TrainingPlan:
     learning_rate: float
     weight_decay: float
     schedule: str
-    has_validation: bool
     early_stopping: bool
     patience: int
     min_delta: float

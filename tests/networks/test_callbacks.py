@@ -16,9 +16,9 @@ def model():
     return model
 
 
-def plan(schedule, has_validation=False):
+def plan(schedule, early_stopping=False):
     return SimpleNamespace(
-        schedule=schedule, learning_rate=0.1, has_validation=has_validation, patience=8, min_delta=1e-4
+        schedule=schedule, learning_rate=0.1, early_stopping=early_stopping, patience=8, min_delta=1e-4
     )
 
 
@@ -49,9 +49,9 @@ def test_each_schedule_has_its_callback():
     assert isinstance(learning_rate_callbacks(plan("cosine"), 10)[0], CosineSchedule)
 
 
-@pytest.mark.parametrize(("has_validation", "monitor"), [(True, "val_loss"), (False, "loss")])
-def test_plateau_watches_what_there_is_and_loses_patience_first(has_validation, monitor):
-    (callback,) = learning_rate_callbacks(plan("plateau", has_validation), 10)
+@pytest.mark.parametrize(("early_stopping", "monitor"), [(True, "val_loss"), (False, "loss")])
+def test_plateau_watches_what_there_is_and_loses_patience_first(early_stopping, monitor):
+    (callback,) = learning_rate_callbacks(plan("plateau", early_stopping), 10)
     assert callback.monitor == monitor
     assert callback.patience == 4
 

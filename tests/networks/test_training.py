@@ -20,7 +20,6 @@ PLAN = TrainingPlan(
     learning_rate=0.01,
     weight_decay=0.0,
     schedule="constant",
-    has_validation=False,
     early_stopping=False,
     patience=1,
     min_delta=0.0,
@@ -97,7 +96,7 @@ def test_early_stopping_returns_the_best_weights(engine, losses, n_epochs, best)
         seen.append(engine.model.get_weights())
         return {"val_loss": losses[len(seen) - 1]}
 
-    result = run(engine, replace(PLAN, early_stopping=True, has_validation=True), evaluate)
+    result = run(engine, replace(PLAN, early_stopping=True), evaluate)
     assert len(seen) == n_epochs
     assert result.best_epoch == best
     assert result.history["val_loss"] == losses[:n_epochs]
