@@ -11,9 +11,7 @@ from scipy.special import expit, logit, stdtrit
 from histoclf.metrics._bootstrap import in_chunks
 
 
-def leave_out_patients(
-    statistic: Callable[[np.ndarray], np.ndarray], groups: np.ndarray
-) -> np.ndarray:
+def leave_out_patients(statistic: Callable[[np.ndarray], np.ndarray], groups: np.ndarray) -> np.ndarray:
     """Compute a statistic without each patient in turn.
 
     Parameters
@@ -71,9 +69,9 @@ def jackknife_interval(
     Returns
     -------
     low, high : float
-        Limits. NaN if there are fewer than two patients, or the statistic is not defined without one. If it is
-        0 or 1 whoever is left out, the other limit is that for as many patients without a single exception
-        [2]_.
+        Limits. NaN if there are fewer than two patients, or the statistic is not defined without one. If it
+        is 0 or 1 whoever is left out, the other limit is that for as many patients without a single
+        exception [2]_.
 
     References
     ----------
@@ -100,9 +98,11 @@ def jackknife_interval(
     there, back = _SCALES[scale]
     least = 0.5 / (n_samples or 1000)
     low, high = (least, 1 - least) if scale == "logit" else (least, np.inf)
-    bounded = [np.array([estimate]), left_out] if scale == "linear" else [
-        np.clip(values, low, high) for values in (np.array([estimate]), left_out)
-    ]
+    bounded = (
+        [np.array([estimate]), left_out]
+        if scale == "linear"
+        else [np.clip(values, low, high) for values in (np.array([estimate]), left_out)]
+    )
     centre, values = there(bounded[0])[0], there(bounded[1])
     variance = (n_patients - 1) / n_patients * np.square(values - values.mean()).sum()
     reach = stdtrit(n_patients - 1, (1 + level) / 2) * math.sqrt(variance)

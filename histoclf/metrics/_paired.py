@@ -11,15 +11,13 @@ _N_DRAWS = 20_000
 _CHUNK = 2**21
 
 
-def sign_flip_test(
-    differences: np.ndarray, *, random_state: int | np.random.RandomState | None = 0
-) -> float:
+def sign_flip_test(differences: np.ndarray, *, random_state: int | np.random.RandomState | None = 0) -> float:
     """Test whether differences that patients contribute are around zero.
 
     If two classifiers are equally good, their answers for a patient could be swapped: the sign of each
     patient's contribution is as good as tossed. The p-value is the share of all ways to toss whose sum is at
-    least as far from zero as the one found [1]_ [2]_. Whole patients are swapped, since patches of one patient
-    err together. With n patients it cannot be below 2 / 2**n: five patients never reach 0.05.
+    least as far from zero as the one found [1]_ [2]_. Whole patients are swapped, since patches of one
+    patient err together. With n patients it cannot be below 2 / 2**n: five patients never reach 0.05.
 
     Parameters
     ----------
