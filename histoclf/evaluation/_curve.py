@@ -163,8 +163,8 @@ def advise(
 
 def _advise_of(kind: str, point: CurvePoint) -> str:
     found = (
-        f"all of them have {100 * point.gain:+.1f} points beside {SHARE_NAMES[point.share]} "
-        f"({limits(point.interval)})"
+        f"from {SHARE_NAMES[point.share]} of them to all, the score changes by {100 * point.gain:+.1f} "
+        f"points ({limits(point.interval)})"
     )
     if point.interval[0] > 0:
         return f"more {kind} should help: {found}."

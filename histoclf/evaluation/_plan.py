@@ -79,14 +79,16 @@ def plan_folds(name: str, folds: Folds, *, is_rival: bool = False) -> list[Fit]:
 
 
 def plan_random_split(name: str, folds: Folds, y: np.ndarray, random_state: int) -> list[Fit]:
-    """Plan the fits of a split into as many folds, in which patients are on both sides."""
-    tested = np.sort(np.concatenate([test for _, test in folds]))
-    if np.unique(y[tested], return_counts=True)[1].min() < len(folds):
+    """Plan the fits of a split into as many folds, in which patients are on both sides.
+
+    None where it could not be compared: if the folds do not test everything, they train on another number.
+    """
+    n_tested, rarest = sum(len(test) for _, test in folds), np.unique(y, return_counts=True)[1].min()
+    if n_tested < len(y) or rarest < len(folds):
         return []
-    splitter = StratifiedKFold(len(folds), shuffle=True, random_state=random_state)
-    split = splitter.split(tested, y[tested])
+    split = StratifiedKFold(len(folds), shuffle=True, random_state=random_state).split(y, y)
     return [
-        Fit(name, "random split", number, tested[train], tested[test], optional=True)
+        Fit(name, "random split", number, train, test, optional=True)
         for number, (train, test) in enumerate(split)
     ]
 

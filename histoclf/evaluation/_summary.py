@@ -79,42 +79,40 @@ def summarise(
     -------
     evaluation : Evaluation
     """
-    plan, seed = evidence.plan, evidence.random_state
     classes, codes = np.unique(y, return_inverse=True)
     fold_of = _fold_numbers(evidence.folds, len(y))
     tested = fold_of >= 0
-    out_of_fold = _stack(evidence, {plan.model[0].task: plan.model} | plan.rivals, len(y), len(classes))
-    out_of_fold[MAJORITY_NAME] = constant_answer(codes, len(classes))
-    extras = _stack(evidence, {"random split": plan.random} | _named(plan.curve), len(y), len(classes))
-    scored = {name: p[tested] for name, p in (out_of_fold | extras).items()}
-    in_table = {name: scored[name] for name in out_of_fold}
+    in_table, extras = _probabilities(evidence, codes, len(classes))
     patients = None if groups is None else groups[tested]
-    spread = spread_of_patches(list(scored.values()), codes[tested], patients, seed)
-    rows = make_rows(in_table, spread, codes[tested], patients, seed)
-    pairs = [(0, other) for other in range(1, len(rows))]
-    inflation = (
-        find_inflation(spread, list(scored).index("random split")) if "random split" in extras else None
-    )
-    curve = _curve(evidence, list(scored), spread, rows[0], groups)
-    probes = probe_identity(evidence.shortcuts.tables, groups, sites, seed)
-    of_fits = [evidence.results[fit.key] for fit in plan.model]
-    warnings = [
-        *warn_of_data(groups, evidence.folds, tested),
-        *warn_of_intervals(rows[0], y[tested], patients),
-        *describe_separation(evidence.shortcuts.facts, y),
-        *warn_of_shortcuts(rows, len(classes)),
-    ]
+    scored = {name: p[tested] for name, p in in_table.items()}
+    judged = (codes[tested], patients, evidence.random_state)
+    more = [p[tested] for p in extras.values()]
+    spread = spread_of_patches([*scored.values(), *more], *judged)
+    rows = make_rows(scored, spread, *judged)
+    places = {name: len(rows) + number for number, name in enumerate(extras)}
+    split = places.get(evidence.plan.random[0].part) if evidence.plan.random else None
+    inflation = None if split is None else find_inflation(spread, split)
+    curve = _curve(evidence, places, spread, rows[0], groups)
+    probes = probe_identity(evidence.shortcuts.tables, groups, sites, evidence.random_state)
+    of_fits = [evidence.results[fit.key] for fit in evidence.plan.model]
     return Evaluation(
         rows=rows,
-        comparisons=compare_rows(in_table, pairs, spread, codes[tested], patients, seed),
-        out_of_fold=out_of_fold,
+        comparisons=compare_rows(scored, [(0, other) for other in range(1, len(rows))], spread, *judged),
+        out_of_fold=in_table,
         classes=classes,
         y=y,
         groups=groups,
         folds=fold_of,
         fit_times=tuple(result.seconds for result in of_fits),
-        warnings=(*warnings, *gather_warnings(of_fits), *evidence.failures()),
-        training_score=mean_training_score(plan.model, evidence.results),
+        warnings=(
+            *warn_of_data(groups, evidence.folds, tested),
+            *warn_of_intervals(rows[0], y[tested], patients),
+            *describe_separation(evidence.shortcuts.facts, y),
+            *warn_of_shortcuts(rows, len(classes)),
+            *gather_warnings(of_fits),
+            *evidence.failures(),
+        ),
+        training_score=mean_training_score(evidence.plan.model, evidence.results),
         inflation=inflation,
         learning_curve=curve,
         identity=probes,
@@ -123,28 +121,28 @@ def summarise(
     )
 
 
-def _stack(
-    evidence: Evidence, named: dict[str, list[Fit]], n_samples: int, n_classes: int
-) -> dict[str, np.ndarray]:
-    """Put the probabilities of fits together, where all of them could be made."""
-    return {
-        name: stack_probabilities(evidence.results, fits, n_samples, n_classes)
-        for name, fits in named.items()
-        if evidence.worked(fits)
-    }
+def _probabilities(
+    evidence: Evidence, codes: np.ndarray, n_classes: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Put the probabilities of the fits together: those of the table, and those beside it that worked."""
+    plan = evidence.plan
 
+    def stack(fits: list[Fit]) -> np.ndarray:
+        return stack_probabilities(evidence.results, fits, len(codes), n_classes)
 
-def _named(curve: dict[tuple[str, float], list[Fit]]) -> dict[str, list[Fit]]:
-    return {fits[0].part: fits for fits in curve.values()}
+    in_table = {fits[0].task: stack(fits) for fits in [plan.model, *plan.rivals.values()]}
+    in_table[MAJORITY_NAME] = constant_answer(codes, n_classes)
+    beside = [plan.random, *plan.curve.values()]
+    return in_table, {fits[0].part: stack(fits) for fits in beside if evidence.worked(fits)}
 
 
 def _curve(
-    evidence: Evidence, names: list[str], spread: Spread, model: Row, groups: np.ndarray | None
+    evidence: Evidence, places: dict[str, int], spread: Spread, model: Row, groups: np.ndarray | None
 ) -> LearningCurve | None:
     points = [
-        find_point(kind, share, fits, evidence.results, groups, spread, names.index(fits[0].part))
+        find_point(kind, share, fits, evidence.results, groups, spread, places[fits[0].part])
         for (kind, share), fits in evidence.plan.curve.items()
-        if evidence.worked(fits)
+        if fits[0].part in places
     ]
     if not points:
         return None

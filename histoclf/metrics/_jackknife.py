@@ -49,9 +49,9 @@ def jackknife_interval(
 ) -> tuple[float, float]:
     """Take the interval of Student's t around an estimate, with the spread that leaving out patients gives.
 
-    With few patients, the percentiles of a bootstrap are too narrow: that a sample of few varies less than
-    the patients out there is not made good for. Student's t does [1]_, and on the scale of log-odds an
-    interval keeps within 0-1 and has the coverage that it claims where the score is near 1.
+    With few patients, the percentiles of a bootstrap are too narrow: they know nothing of how little a sample
+    of few patients says about the others. Student's t does [1]_, with as many degrees of freedom as there are
+    patients less one [2]_; and on the scale of log-odds an interval keeps within 0-1.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def jackknife_interval(
     low, high : float
         Limits. NaN if there are fewer than two patients, or the statistic is not defined without one. If it
         is 0 or 1 whoever is left out, the other limit is that for as many patients without a single
-        exception [2]_.
+        exception [3]_.
 
     References
     ----------
-    .. [1] B. Efron and R. J. Tibshirani, "An introduction to the bootstrap", chapter 11, 1993; with
-       clusters left out, R. L. Lindquist and others; see A. C. Cameron and D. L. Miller, "A practitioner's
-       guide to cluster-robust inference", Journal of Human Resources 50(2), 2015.
-    .. [2] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249(13),
+    .. [1] B. Efron and R. J. Tibshirani, "An introduction to the bootstrap", chapter 11, 1993.
+    .. [2] A. C. Cameron and D. L. Miller, "A practitioner's guide to cluster-robust inference", Journal of
+       Human Resources 50(2), 2015.
+    .. [3] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249(13),
        1983.
 
     Examples
@@ -87,7 +87,7 @@ def jackknife_interval(
     >>> from histoclf.metrics import jackknife_interval
     >>> low, high = jackknife_interval(0.8, np.array([0.78, 0.79, 0.83, 0.8]), scale="logit")
     >>> round(low, 2), round(high, 2)
-    (0.63, 0.9)
+    (0.67, 0.89)
     """
     n_patients = len(left_out)
     if n_patients < 2 or not np.isfinite([estimate, *left_out]).all():
@@ -97,21 +97,26 @@ def jackknife_interval(
         return (edge, 1.0) if estimate else (0.0, 1 - edge)
     there, back = _SCALES[scale]
     least = 0.5 / (n_samples or 1000)
-    low, high = (least, 1 - least) if scale == "logit" else (least, np.inf)
-    bounded = (
-        [np.array([estimate]), left_out]
-        if scale == "linear"
-        else [np.clip(values, low, high) for values in (np.array([estimate]), left_out)]
-    )
-    centre, values = there(bounded[0])[0], there(bounded[1])
+    centre, values = there(np.array([estimate]), least), there(left_out, least)
     variance = (n_patients - 1) / n_patients * np.square(values - values.mean()).sum()
     reach = stdtrit(n_patients - 1, (1 + level) / 2) * math.sqrt(variance)
-    limits = back(np.array([centre - reach, centre + reach]))
-    return float(limits[0]), float(limits[1])
+    return float(back(centre - reach)[0]), float(back(centre + reach)[0])
 
 
-def _same(values: np.ndarray) -> np.ndarray:
+def _to_log_odds(values: np.ndarray, least: float) -> np.ndarray:
+    return logit(np.clip(values, least, 1 - least))
+
+
+def _to_logarithm(values: np.ndarray, least: float) -> np.ndarray:
+    return np.log(np.clip(values, least, None))
+
+
+def _to_itself(values: np.ndarray, least: float) -> np.ndarray:
     return values
 
 
-_SCALES = {"linear": (_same, _same), "logit": (logit, expit), "log": (np.log, np.exp)}
+_SCALES = {
+    "linear": (_to_itself, lambda values: values),
+    "logit": (_to_log_odds, expit),
+    "log": (_to_logarithm, np.exp),
+}
