@@ -54,7 +54,7 @@ class EvaluationComparison:
         counted = "1 comparison" if n == 1 else f"{n} comparisons"
         note = f"p-values are of a sign-flip test over patients, adjusted for {counted} (Holm)."
         lines = [*headline_table(self.rows, self.n_patients is not None), ""]
-        lines += [_describe(comparison) for comparison in self.comparisons]
+        lines += wrap(f"- {_describe(comparison)}" for comparison in self.comparisons)
         return "\n".join([*lines, "", *wrap([*footnotes(self.rows, self.n_patients, None), note])])
 
     def to_dict(self) -> dict[str, Any]:

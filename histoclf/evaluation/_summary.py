@@ -52,9 +52,12 @@ class Evidence:
     random_state: int
 
     def failures(self) -> list[str]:
-        """Say which of the fits that are not needed could not be made."""
-        found = [(fit, self.results[fit.key].failure) for fit in self.plan.fits]
-        return [f"{fit.key} could not be fitted: {reason}" for fit, reason in found if reason is not None]
+        """Say what is not there beside the table, as a fit for it failed."""
+        found: dict[str, str] = {}
+        for fit in self.plan.fits:
+            if (reason := self.results[fit.key].failure) is not None:
+                found.setdefault(fit.part, reason)
+        return [f"not measured, {part}: {reason}" for part, reason in found.items()]
 
     def worked(self, fits: list[Fit]) -> bool:
         """Whether there are probabilities from all of some fits."""
@@ -110,13 +113,12 @@ def summarise(
             *describe_separation(evidence.shortcuts.facts, y),
             *warn_of_shortcuts(rows, len(classes)),
             *gather_warnings(of_fits),
-            *evidence.failures(),
         ),
         training_score=mean_training_score(evidence.plan.model, evidence.results),
         inflation=inflation,
         learning_curve=curve,
         identity=probes,
-        notes=tuple(describe_extras(inflation, curve, probes, evidence.skipped)),
+        notes=(*describe_extras(inflation, curve, probes, evidence.skipped), *evidence.failures()),
         settings=_settings(evidence, spread),
     )
 
