@@ -119,3 +119,34 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_patients, single):
     assert jackknife.mean() == pytest.approx(0.95, abs=0.03)
     if n_patients < 10:
         assert percentiles.max() < 0.90  # why they are not used
+
+
+def simulate_two(rng, n_patients):
+    """Two classifiers that err together on the same patients, the first better."""
+    y, scores, groups = simulate(rng, n_patients, False)
+    others = scores - 0.3 * (y - 0.5) + 0.5 * rng.normal(size=n_patients)[groups]
+    return y, scores > 0, others > 0, groups
+
+
+def difference_of(y, first, second):
+    def statistic(weights):
+        balanced = (weighted_balanced_accuracy(y, p.astype(int), 2, weights) for p in (first, second))
+        return np.subtract(*balanced)
+
+    return statistic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_patients", [6, 14, 30])
+def test_intervals_of_paired_differences_hold_the_truth_too(n_patients):
+    rng = np.random.default_rng(0)
+    *answers, groups = simulate_two(rng, 8000)
+    truth = difference_of(*answers)(np.ones((1, len(groups))))[0]
+    hits = []
+    for _ in range(600):
+        *answers, groups = simulate_two(rng, n_patients)
+        statistic = difference_of(*answers)
+        here = statistic(np.ones((1, len(groups))))[0]
+        low, high = jackknife_interval(here, leave_out_patients(statistic, groups))
+        hits.append(low <= truth <= high)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.03)
