@@ -24,6 +24,8 @@ from histoclf.io._paths import as_paths
 _FORMAT = 1  # raise it when the layout changes; older files are then refused
 _WITHOUT_EFFECT = {"verbose", "n_jobs", "memory", "pre_dispatch"}  # on the probabilities
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_ESTIMATOR, _PARAMETER = "the estimator", "the parameter "
+_MOST = 6  # differences that a message names
 _SHOWN = 60  # characters of a parameter in a message
 
 
@@ -50,6 +52,10 @@ class Checkpoint:
         self.identity = identity
         self._entries: dict[str, dict[str, Any]] = {}
         self._arrays: dict[str, np.ndarray] = {}
+        if self.path.is_dir():
+            raise IsADirectoryError(f"checkpoint='{self.path}' is a folder; expected the name of a file.")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"There is no folder '{self.path.parent}' to keep a checkpoint in.")
         if self.path.exists():
             self._load()
         self._write()
@@ -103,16 +109,19 @@ class Checkpoint:
 
     def _check(self, document: dict[str, Any]) -> None:
         there = document["identity"] if document.get("format") == _FORMAT else {}
-        names = dict.fromkeys([*self.identity, *there])
-        differences = [
-            f"{name} ({_shorten(there.get(name))} there, {_shorten(self.identity.get(name))} here)"
-            for name in names
-            if there.get(name) != self.identity.get(name)
+        names = [
+            name for name in dict.fromkeys([*self.identity, *there]) if _differ(there, self.identity, name)
         ]
-        if differences:
+        if _ESTIMATOR in names:  # another one has other parameters
+            names = [name for name in names if not name.startswith(_PARAMETER)]
+        if names:
+            told = [
+                f"{name} ({_tell(there, name)} there, {_tell(self.identity, name)} here)" for name in names
+            ]
+            more = f"; and {len(told) - _MOST} more" if len(told) > _MOST else ""
             raise CheckpointError(
                 f"The checkpoint '{self.path}' is of another evaluation. They differ in: "
-                f"{'; '.join(differences)}. Go back to what it was made with, or name another file."
+                f"{'; '.join(told[:_MOST])}{more}. Go back to what it was made with, or name another file."
             )
 
 
@@ -149,9 +158,9 @@ def identify(
         **{name: "none" if rows is None else _digest_of_array(rows) for name, rows in labels.items()},
         "the folds": _digest(*(rows.astype(np.int64).tobytes() for fold in folds for rows in fold)),
         "random_state": str(random_state),
-        "the estimator": type(estimator).__qualname__,
+        _ESTIMATOR: type(estimator).__qualname__,
         **{
-            f"the parameter {name}": _describe(value)
+            f"{_PARAMETER}{name}": _describe(value)
             for name, value in sorted(estimator.get_params().items())
             if name.rpartition("__")[2] not in _WITHOUT_EFFECT
         },
@@ -196,7 +205,10 @@ def _digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
-def _shorten(text: str | None) -> str:
-    if text is None:
-        return "nothing"
+def _differ(there: dict[str, str], here: dict[str, str], name: str) -> bool:
+    return there.get(name) != here.get(name)
+
+
+def _tell(identity: dict[str, str], name: str) -> str:
+    text = identity.get(name, "nothing")
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -106,7 +106,7 @@ def evaluate(
     LabelError
         If labels are missing.
     ImageReadError
-        If image files cannot be read; found before the first fit.
+        If image files cannot be read; found before the first fit, unless `baselines` is None.
     CheckpointError
         If `checkpoint` is damaged, or of other data, folds or settings; the message names the difference.
     TypeError

@@ -127,7 +127,10 @@ def _run_fit(task: Task, fit: Fit) -> FitResult:
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)  # what it was told is a result, never an exception
-        fitted = clone(task.estimator).fit(
+        estimator = clone(task.estimator)
+        if fit.optional:
+            _silence(estimator)
+        fitted = estimator.fit(
             take_rows(task.X, fit.train), task.y[fit.train], **task.metadata("fit", fit.train)
         )
         seconds = time.perf_counter() - start
@@ -138,6 +141,12 @@ def _run_fit(task: Task, fit: Fit) -> FitResult:
         if not issubclass(item.category, UserWarning):  # about code, not about the model
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     return FitResult(probabilities, training, seconds, tuple(texts))
+
+
+def _silence(estimator: Any) -> None:
+    """Let the many fits beside the table say nothing that the folds have not said."""
+    said = {n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "verbose"}
+    estimator.set_params(**{name: 0 for name, value in said.items() if isinstance(value, int)})
 
 
 def _answer(fitted: Any, task: Task, rows: np.ndarray) -> np.ndarray:

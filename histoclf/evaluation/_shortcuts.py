@@ -93,6 +93,8 @@ def find_shortcuts(
     verbose: int,
 ) -> Shortcuts:
     """Compute the shortcuts that X has; those that are the same for all patches are left out."""
+    if not names:
+        return Shortcuts()
     images = _small_images(X, image_shape, None, verbose)
     tables = {COLOUR: _mean_colours(images)}
     if images.shape[2] > 1:  # pictures, and not rows of any numbers
