@@ -164,6 +164,7 @@ class Evaluation:
             "classes": self.classes.tolist(),
             "n_folds": len(self.fit_times),
             "fit_seconds": list(self.fit_times),
+            "test_patients": self._test_patients,
             "settings": self.settings,
             "rows": [row.to_dict() for row in self.rows],
             "compared_with": added.second,
@@ -191,6 +192,14 @@ class Evaluation:
     @property
     def _n_patients(self) -> int | None:
         return None if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def _test_patients(self) -> list[list[str]] | None:
+        """Name the patients whom each fold tested."""
+        if self.groups is None:
+            return None
+        tested = [self.groups[self.folds == number] for number in range(len(self.fit_times))]
+        return [np.unique(patients).astype(str).tolist() for patients in tested]
 
     @property
     def _units(self) -> str:

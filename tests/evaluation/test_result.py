@@ -114,6 +114,7 @@ def test_scores_are_json_without_nan():
     assert content["rows"][0]["intervals"]["balanced_accuracy"] == [0.7, 0.9]
     assert content["rows"][2]["intervals"]["balanced_accuracy"] == [None, None]
     assert content["n_patients"] == 2
+    assert content["test_patients"] == [["a"], ["b"]]
     assert content["value_added"] == 0.05
     assert content["value_added_interval"] == [None, None]
     assert content["verdict"].startswith("Net adds 5.0 points")
