@@ -1,6 +1,6 @@
 """Let the neighbours of a patch on its slide have a say, and compare with baselines that have them too."""
 
-from histoclf import HistoTransferClassifier, SlideContextClassifier, evaluate, make_patches
+from histoclf import HistoTransferClassifier, SlideContextClassifier, compare, evaluate, make_patches
 
 
 def main() -> None:
@@ -10,11 +10,14 @@ def main() -> None:
     clf = HistoTransferClassifier(
         "mobilenet_v2", backbone_params={"alpha": 0.35}, weights=None, image_size=64, random_state=0
     )
-    print(evaluate(clf, patches.images, patches.labels, groups=patches.groups, cv=3))
+    alone = evaluate(clf, patches.images, patches.labels, groups=patches.groups, cv=3)
+    print(alone)
     # Files whose names tell slide and position need neither `groups` nor `coords`.
     in_context = SlideContextClassifier(clf, random_state=0)
     where = {"groups": patches.groups, "coords": patches.coords}
-    print(evaluate(in_context, patches.images, patches.labels, **where, cv=3))
+    with_context = evaluate(in_context, patches.images, patches.labels, **where, cv=3)
+    print(with_context)
+    print(compare([with_context, alone]))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from histoclf.classifiers._slide_context import SlideContextClassifier
     from histoclf.classifiers._transfer import HistoTransferClassifier
     from histoclf.datasets._synthetic import make_patches
+    from histoclf.evaluation._compare import compare
     from histoclf.evaluation._evaluate import evaluate
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
@@ -41,6 +42,7 @@ __all__ = [
     "StainNormalizer",
     "__version__",
     "clean_scorer",
+    "compare",
     "evaluate",
     "exceptions",
     "find_patches",
@@ -61,6 +63,7 @@ _MODULE_OF = {
     "SlideContextClassifier": "histoclf.classifiers._slide_context",
     "StainNormalizer": "histoclf.preprocessing._stains",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
+    "compare": "histoclf.evaluation._compare",
     "evaluate": "histoclf.evaluation._evaluate",
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",

@@ -43,6 +43,10 @@ class ModelFileError(ValueError):
     """A model file is truncated, altered, from a newer format, or no model file at all."""
 
 
+class CheckpointError(ValueError):
+    """A checkpoint of an evaluation is damaged, or belongs to other data, folds or settings."""
+
+
 class CollapsedModelWarning(UserWarning):
     """The fitted network is no better than always answering the majority class."""
 

@@ -26,10 +26,13 @@ def run(args: argparse.Namespace) -> int:
         patches.labels,
         groups=patches.groups,
         cv=args.folds,
+        learning_curve=args.learning_curve,
+        inflation=args.inflation,
+        checkpoint=args.checkpoint,
         random_state=args.seed,
         verbose=0 if args.quiet else 1,
     )
-    print(f"\n{evaluation.to_text()}")
+    print(f"\n{evaluation.to_text(details=args.details)}")
     if args.json:
         content = _provenance(args, classifier) | evaluation.to_dict()
         write_atomically(Path(args.json), (json.dumps(content, indent=1) + "\n").encode())

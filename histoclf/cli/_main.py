@@ -113,6 +113,25 @@ def _add_evaluate(commands: Any) -> None:
     add_data_arguments(parser)
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     add_model_arguments(parser)
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep each finished fit in this file; started again after an interruption, go on there",
+    )
+    parser.add_argument(
+        "--learning-curve",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="fit with parts of the patients and of the patches too, and say what would help (default: where "
+        "a fit is cheap)",
+    )
+    parser.add_argument(
+        "--inflation",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
+    )
+    parser.add_argument("--details", action="store_true", help="print a second table, with more scores")
     add_writing_arguments(parser, "--json", "write the scores to this file as well", required=False)
 
 

@@ -1,24 +1,28 @@
-"""Out-of-fold evaluation, by patient, beside the trivial baselines."""
+"""Out-of-fold evaluation, by patient, beside shortcuts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from histoclf._seeding import draw_seed, make_generator
 from histoclf.classifiers._folds import Folds, check_groups, make_folds, shared_patients
 from histoclf.classifiers._labels import check_labels
 from histoclf.classifiers._metadata import takes
 from histoclf.classifiers._places import find_places
-from histoclf.evaluation._baselines import looks_at_neighbours, make_rivals, mean_colours
-from histoclf.evaluation._out_of_fold import Task, gather_warnings, run_folds, stack_probabilities
+from histoclf.evaluation._baselines import Rival, looks_at_neighbours, make_rivals
+from histoclf.evaluation._checkpoint import Checkpoint, identify
+from histoclf.evaluation._fits import Task, run_fits
+from histoclf.evaluation._plan import Plan, plan_curve, plan_folds, plan_random_split, refits_are_cheap
 from histoclf.evaluation._result import Evaluation
-from histoclf.evaluation._rows import score_rows
-
-MAJORITY_NAME = "majority class"
-_FEW_PATIENTS = 10
+from histoclf.evaluation._shortcuts import check_baselines, find_shortcuts
+from histoclf.evaluation._summary import Evidence, summarise
 
 
 def evaluate(
@@ -28,7 +32,12 @@ def evaluate(
     *,
     groups: Any = None,
     coords: Any = None,
+    sites: Any = None,
     cv: Any = 5,
+    baselines: str | Sequence[str] | None = "all",
+    learning_curve: bool | str = "auto",
+    inflation: bool | str = "auto",
+    checkpoint: str | os.PathLike[str] | None = None,
     random_state: int | np.random.RandomState | None = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -36,10 +45,10 @@ def evaluate(
     """Estimate how good a classifier is on patients it has never seen.
 
     A clone is fitted on each training part and asked about the part it has not seen; all answers together
-    are scored. On the same folds, a logistic regression learns from the mean colour of each patch, three
-    numbers; and there is the constant answer of the most frequent class. A network that is not better than
-    these has found nothing in the tissue. Where the classifier takes `coords`, as `SlideContextClassifier`
-    does, the colours are given the same context in a row of their own, with which it is then compared.
+    are scored. On the same folds, logistic regressions learn from what can be known without a look at the
+    tissue: the mean colour of each patch, its histogram of colours, how much of it is blank, and of files
+    their size, format and encoder. A classifier that is not better than these has found nothing in the
+    tissue. Where it takes `coords`, as `SlideContextClassifier` does, they are given the same context.
 
     Parameters
     ----------
@@ -58,15 +67,32 @@ def evaluate(
     coords : array-like of shape (n_samples, 2), default=None
         Position of each patch on its patient's slide, for classifiers that look at neighbours. None reads
         them from the paths in X.
+    sites : array-like of shape (n_samples,), default=None
+        Where each sample is from (hospital, scanner, ...). It becomes a shortcut, and it is measured how well
+        colour tells it.
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified, shuffled, and by patient; or a splitter that tests each sample at most
         once.
+    baselines : "all", "colour", sequence of str or None, default="all"
+        Shortcuts to compare with: all that X has, those of colour, some by name, or the majority class alone.
+        The names are "mean colour", "colour histogram", "blank share", "file size", "file metadata" and
+        "site".
+    learning_curve : bool or "auto", default="auto"
+        Whether to fit with a quarter and a half of the patients, and of their patches, as well. "auto" does
+        so where another fit is cheap: for a transfer classifier on a frozen network, whose embeddings are
+        kept, and for plain estimators of scikit-learn.
+    inflation : bool or "auto", default="auto"
+        Whether to measure what a random split of the patches would have claimed; "auto" as above.
+    checkpoint : str or path-like, default=None
+        File in which each finished fit is kept. An interrupted evaluation that is started again goes on
+        there.
     random_state : int, RandomState instance or None, default=0
-        Seed of the folds and of the intervals. The estimator has its own.
+        Seed of the folds and of all that is drawn. The estimator has its own.
     n_jobs : int, default=None
-        Number of folds to run at a time; None is one.
+        Number of fits to run at a time; None is one. Processes do not share embeddings, unless the estimator
+        has a `memory`.
     verbose : int, default=0
-        1 says which fold is running.
+        1 shows a progress bar over all fits, with an estimate of the time left.
 
     Returns
     -------
@@ -80,7 +106,9 @@ def evaluate(
     LabelError
         If labels are missing.
     ImageReadError
-        If image files cannot be read; found before the first fit.
+        If image files cannot be read; found before the first fit, unless `baselines` is None.
+    CheckpointError
+        If `checkpoint` is damaged, or of other data, folds or settings; the message names the difference.
     TypeError
         If `estimator` cannot give probabilities, or takes no `coords` although some are given.
 
@@ -97,43 +125,36 @@ def evaluate(
     0.5
     """
     _check_estimator(estimator, coords)
-    y = check_labels(y)
-    check_consistent_length(X, y, groups, coords)
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has only 1 class, '{classes[0]}'. Expected at least 2 classes to tell apart.")
-    groups = None if groups is None else check_groups(groups, len(y))
-    if looks_at_neighbours(estimator):
-        places = find_places(X, groups, coords)
-        groups, coords = places.groups, places.coords
-    folds = make_folds(y, groups, cv, random_state)
-    colours = mean_colours(X, image_shape=_image_shape(estimator), verbose=verbose)
-    task = Task(estimator, X, y, groups, coords, folds)
-    results = run_folds(task, n_jobs=n_jobs, verbose=verbose)
-    out_of_fold = {type(estimator).__name__: stack_probabilities(results, folds, len(y))}
-    for name, rival in make_rivals(estimator).items():
-        answers = run_folds(replace(task, estimator=rival, X=colours))
-        out_of_fold[name] = stack_probabilities(answers, folds, len(y))
-    out_of_fold[MAJORITY_NAME] = np.tile(np.eye(len(classes))[np.bincount(codes).argmax()], (len(y), 1))
-    fold_of = _fold_numbers(folds, len(y))
-    tested = fold_of >= 0
-    rows, comparison = score_rows(
-        {name: p[tested] for name, p in out_of_fold.items()},
-        codes[tested],
-        None if groups is None else groups[tested],
-        random_state,
+    names = check_baselines(baselines)
+    wants = {"learning_curve": _check_switch("learning_curve", learning_curve)}
+    wants["inflation"] = _check_switch("inflation", inflation)
+    seed = _fix_seed(random_state, checkpoint)
+    data = _check_data(estimator, X, y, groups, coords, sites)
+    folds = make_folds(data.y, data.groups, cv, seed)
+    shape = _image_shape(estimator)
+    shortcuts = find_shortcuts(X, names, image_shape=shape, sites=data.sites, verbose=verbose)
+    rivals = make_rivals(estimator, shortcuts.tables)
+    plan, skipped = _make_plan(estimator, data, folds, list(rivals), wants, seed)
+    kept = None
+    if checkpoint is not None:
+        labels = {"the labels y": data.y, "groups": data.groups, "coords": data.coords}
+        kept = Checkpoint(checkpoint, identify(estimator, X, labels, folds, seed))
+    tasks = _make_tasks(estimator, rivals, data)
+    results = run_fits(tasks, plan.fits, n_jobs=n_jobs, verbose=verbose, checkpoint=kept)
+    return summarise(
+        Evidence(plan, results, folds, shortcuts, skipped, seed), data.y, data.groups, data.sites
     )
-    return Evaluation(
-        rows=rows,
-        out_of_fold=out_of_fold,
-        classes=classes,
-        y=y,
-        groups=groups,
-        folds=fold_of,
-        fit_times=tuple(result.seconds for result in results),
-        warnings=(*_warn(groups, folds, tested), *gather_warnings(results)),
-        comparison=comparison,
-    )
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What was handed over, checked."""
+
+    X: Any
+    y: np.ndarray
+    groups: np.ndarray | None
+    coords: np.ndarray | None
+    sites: np.ndarray | None
 
 
 def _check_estimator(estimator: Any, coords: Any) -> None:
@@ -150,39 +171,71 @@ def _check_estimator(estimator: Any, coords: Any) -> None:
         )
 
 
+def _check_switch(name: str, value: bool | str) -> bool | None:
+    if value == "auto":
+        return None
+    if value not in (True, False):
+        raise ValueError(f"{name}={value!r}: expected True, False or 'auto'.")
+    return bool(value)
+
+
+def _fix_seed(random_state: Any, checkpoint: Any) -> int:
+    """Draw one seed for all, so that it can be told; an int is its own."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    if checkpoint is not None:
+        raise ValueError(
+            f"checkpoint={os.fspath(checkpoint)!r} needs an int as random_state, since other folds would be "
+            f"drawn the next time; got {random_state!r}."
+        )
+    return draw_seed(make_generator(random_state))
+
+
+def _check_data(estimator: Any, X: Any, y: Any, groups: Any, coords: Any, sites: Any) -> _Data:
+    y = check_labels(y)
+    check_consistent_length(X, y, groups, coords, sites)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y has only 1 class, '{classes[0]}'. Expected at least 2 classes to tell apart.")
+    groups = None if groups is None else check_groups(groups, len(y))
+    if looks_at_neighbours(estimator):
+        places = find_places(X, groups, coords)
+        groups, coords = places.groups, places.coords
+    return _Data(X, y, groups, coords, None if sites is None else np.asarray(sites))
+
+
 def _image_shape(estimator: Any) -> Any:
     """Find the shape of flattened images in the parameters of the estimator or of its steps."""
     found = [v for name, v in estimator.get_params().items() if name.rpartition("__")[2] == "image_shape"]
     return next((tuple(shape) for shape in found if shape is not None), None)
 
 
-def _fold_numbers(folds: Folds, n_samples: int) -> np.ndarray:
-    numbers = np.full(n_samples, -1)
-    for number, (_, test) in enumerate(folds):
-        numbers[test] = number
-    return numbers
+def _make_plan(
+    estimator: Any, data: _Data, folds: Folds, rivals: list[str], wants: dict[str, bool | None], seed: int
+) -> tuple[Plan, list[str]]:
+    """Plan all fits; and name what is left out because each fit would take long."""
+    name = type(estimator).__name__
+    by_patient = data.groups is not None and not shared_patients(folds, data.groups)
+    possible = {
+        "learning_curve": plan_curve(name, folds, data.y, data.groups, seed),
+        "inflation": plan_random_split(name, folds, data.y, seed) if by_patient else [],
+    }
+    cheap = refits_are_cheap(estimator)
+    skipped = [what for what, fits in possible.items() if fits and wants[what] is None and not cheap]
+    chosen: dict[str, Any] = {
+        what: fits if wants[what] or (wants[what] is None and cheap) else type(fits)()
+        for what, fits in possible.items()
+    }
+    plan = Plan(
+        plan_folds(name, folds),
+        {rival: plan_folds(rival, folds, is_rival=True) for rival in rivals},
+        chosen["inflation"],
+        chosen["learning_curve"],
+    )
+    return plan, skipped
 
 
-def _warn(groups: np.ndarray | None, folds: Folds, tested: np.ndarray) -> list[str]:
-    found = []
-    if groups is None:
-        found.append(
-            "patients are unknown, so patches of one patient may be trained on and tested on: expect lower "
-            "scores on new patients, and wider intervals. Pass groups."
-        )
-    elif (n_patients := len(np.unique(groups[tested]))) < _FEW_PATIENTS:
-        found.append(
-            f"{n_patients} patients are few: the intervals are rough, and other patients may differ."
-        )
-    shared = shared_patients(folds, groups)
-    if shared:
-        found.append(
-            f"{len(shared)} patients are both trained on and tested on "
-            f"({', '.join(map(str, shared[:10]))}{', ...' if len(shared) > 10 else ''}): the scores flatter. "
-            "Use a splitter that keeps groups together, or a number of folds."
-        )
-    if not tested.all():
-        found.append(
-            f"{(~tested).sum():,} of {len(tested):,} patches were never tested and are not in the scores."
-        )
-    return found
+def _make_tasks(estimator: Any, rivals: dict[str, Rival], data: _Data) -> dict[str, Task]:
+    rest = data.y, data.groups, data.coords
+    tasks = {type(estimator).__name__: Task(estimator, data.X, *rest)}
+    return tasks | {name: Task(rival.estimator, rival.table, *rest) for name, rival in rivals.items()}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from histoclf.evaluation._rows import Comparison, Interval, Row
-
-MODEL, RIVAL = 0, 1  # rows of the table
+from histoclf.evaluation._curve import LearningCurve
+from histoclf.evaluation._identity import IdentityProbe
+from histoclf.evaluation._inflation import Inflation
+from histoclf.evaluation._paired import Comparison
+from histoclf.evaluation._rows import Row
+from histoclf.evaluation._spread import limits
+from histoclf.evaluation._tables import details_table, footnotes, headline_table, wrap
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,8 +24,10 @@ class Evaluation:
     Parameters
     ----------
     rows : tuple of Row
-        The classifier, the mean colour and the majority class, in this order; for a classifier that looks at
-        neighbours, the mean colour with the same context comes second.
+        The classifier, the shortcuts that it was compared with, and the majority class, in this order. For a
+        classifier that looks at neighbours, the shortcuts have the same context.
+    comparisons : tuple of Comparison
+        The classifier with each of the other rows.
     out_of_fold : dict of str to ndarray of shape (n_samples, n_classes)
         Probabilities by the name of the row; NaN in rows of X that no fold tested.
     classes : ndarray of shape (n_classes,)
@@ -33,27 +39,36 @@ class Evaluation:
     folds : ndarray of shape (n_samples,), int
         Number of the fold that tested each sample, from 0; -1 for none.
     fit_times : tuple of float
-        Seconds that each fold's fit took.
+        Seconds that the fit of each fold took.
     warnings : tuple of str
         What to know before believing the numbers, in words.
-    comparison : Comparison
-        Difference of the classifier's balanced accuracy to that of the second row, with its 95 % interval.
+    training_score : float
+        Balanced accuracy of the classifier on what it learned from; mean over the folds.
+    inflation : Inflation or None
+        What a random split would have claimed; None if it was not run.
+    learning_curve : LearningCurve or None
+        Scores with parts of the training data; None if it was not run.
+    identity : tuple of IdentityProbe
+        How well colour tells which patient, and which site, a patch is from.
+    notes : tuple of str
+        What else was found, or was not looked for, in words.
+    settings : dict of str to (str, int or None)
+        Seed, folds and versions, to repeat it.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.dummy import DummyClassifier
     >>> from histoclf import evaluate, make_patches
     >>> made = make_patches(n_patients=4, patches_per_patient=10, image_size=16, random_state=0)
-    >>> X = made.images.reshape(len(made.images), -1)
-    >>> evaluation = evaluate(DummyClassifier(), X, made.labels, groups=made.groups, cv=2)
+    >>> evaluation = evaluate(DummyClassifier(), made.images, made.labels, groups=made.groups, cv=2)
     >>> evaluation.probabilities.shape, evaluation.rows[0].name
     ((40, 2), 'DummyClassifier')
-    >>> evaluation.beats_mean_colour
+    >>> evaluation.beats_shortcuts
     False
     """
 
     rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
     out_of_fold: dict[str, np.ndarray]
     classes: np.ndarray
     y: np.ndarray
@@ -61,46 +76,78 @@ class Evaluation:
     folds: np.ndarray
     fit_times: tuple[float, ...]
     warnings: tuple[str, ...]
-    comparison: Comparison
+    training_score: float = math.nan
+    inflation: Inflation | None = None
+    learning_curve: LearningCurve | None = None
+    identity: tuple[IdentityProbe, ...] = ()
+    notes: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Row:
+        """Row of the classifier."""
+        return self.rows[0]
 
     @property
     def probabilities(self) -> np.ndarray:
         """Out-of-fold probabilities of the classifier, shape (n_samples, n_classes)."""
-        return self.out_of_fold[self.rows[MODEL].name]
+        return self.out_of_fold[self.model.name]
 
     @property
-    def beats_mean_colour(self) -> bool:
-        """Whether the whole 95 % interval of the difference to the second row is above 0."""
-        return self.comparison.difference > 0 and self.comparison.interval[0] > 0
+    def value_added(self) -> Comparison:
+        """Comparison with the best shortcut, by balanced accuracy."""
+        return min(self.comparisons, key=lambda comparison: comparison.difference)
+
+    @property
+    def beats_shortcuts(self) -> bool:
+        """Whether the classifier is better than every shortcut by more than chance.
+
+        Each of them is tested at 5 %. As all tests must say so, no correction for their number is needed (R.
+        L. Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24, 1982).
+        """
+        return all(comparison.is_better for comparison in self.comparisons)
 
     @property
     def verdict(self) -> str:
-        """Whether the classifier found more than colour, in words."""
-        model, colour = self.rows[MODEL], self.rows[RIVAL]
-        difference, (low, high) = self.comparison.difference, self.comparison.interval
-        if not difference > 0:
+        """Whether the classifier found more than shortcuts tell, in words."""
+        model, found = self.model, self.value_added
+        second = next(row for row in self.rows if row.name == found.second)
+        best = f"the best of {len(self.comparisons)} baselines, the {second.name}"
+        if len(self.comparisons) == 1:
+            best = f"the {second.name}"
+        if not found.difference > 0:
             return (
-                f"{model.name} does NOT beat the {colour.name} (three numbers a patch): balanced accuracy "
-                f"{model.balanced_accuracy:.3f} against {colour.balanced_accuracy:.3f}."
+                f"{model.name} does NOT beat {best}: balanced accuracy {model.balanced_accuracy:.3f} against "
+                f"{second.balanced_accuracy:.3f}."
             )
-        said = f"{100 * difference:.1f} points of balanced accuracy better than the {colour.name}"
-        if math.isnan(low):
-            return f"{model.name} is {said}, on too few {self._units} for an interval: that may be chance."
-        limits = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}"
-        if low > 0:
-            return f"{model.name} is {said} ({limits})."
-        return f"{model.name} is {said}, but that may be chance ({limits})."
+        said = f"{model.name} adds {100 * found.difference:.1f} points of balanced accuracy to {best}"
+        if math.isnan(found.interval[0]):
+            return f"{said}, on too few {self._units} for an interval: that may be chance."
+        facts = f"({limits(found.interval)}, p = {format_p_value(found.p_value)})"
+        if self.beats_shortcuts:
+            return f"{said} {facts}, and beats each of them by more than chance."
+        return f"{said} {facts}: that may be chance."
 
-    def to_text(self) -> str:
-        """Write the table for people.
+    def to_text(self, *, details: bool = False) -> str:
+        """Write the table for people, at most 100 columns wide where names are short.
+
+        Parameters
+        ----------
+        details : bool, default=False
+            Whether to add a second table, with the scores that need a threshold or judge probabilities.
 
         Returns
         -------
         text : str
             Several lines.
         """
-        parts = [self._summary(), "", *self._table(), "", *self._footnotes(), "", self.verdict]
-        return "\n".join([*parts, *(f"Warning: {text}" for text in self.warnings)])
+        known = self.groups is not None
+        lines = [self._summary(), "", *headline_table(self.rows, known), ""]
+        if details:
+            lines += [*details_table(self.rows), ""]
+        lines += wrap(footnotes(self.rows, self._n_patients, self.classes if details else None))
+        lines += ["", *wrap([self.verdict]), *wrap(f"- {note}" for note in self.notes)]
+        return "\n".join([*lines, *wrap(f"Warning: {text}" for text in self.warnings)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores and how they came about, as JSON takes them.
@@ -110,20 +157,32 @@ class Evaluation:
         content : dict
             Of strings, numbers, lists and None (what is not defined); single patches are left out.
         """
+        added = self.value_added
         content = {
             "n_patches": len(self.y),
             "n_patients": self._n_patients,
             "classes": self.classes.tolist(),
             "n_folds": len(self.fit_times),
             "fit_seconds": list(self.fit_times),
+            "test_patients": self._test_patients,
+            "settings": self.settings,
             "rows": [row.to_dict() for row in self.rows],
-            "compared_with": self.rows[RIVAL].name,
-            "difference_to_mean_colour": self.comparison.difference,
-            "difference_interval": list(self.comparison.interval),
+            "compared_with": added.second,
+            "value_added": added.difference,
+            "value_added_interval": list(added.interval),
+            "value_added_p_value": added.p_value,
+            "beats_shortcuts": self.beats_shortcuts,
+            "comparisons": [comparison.to_dict() for comparison in self.comparisons],
+            "training_balanced_accuracy": self.training_score,
+            "training_gap": self.training_score - self.model.balanced_accuracy,
+            "estimated_inflation": None if self.inflation is None else self.inflation.to_dict(),
+            "learning_curve": None if self.learning_curve is None else self.learning_curve.to_dict(),
+            "identity": [probe.to_dict() for probe in self.identity],
             "verdict": self.verdict,
+            "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
-        return _without_nan(content)
+        return without_nan(content)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -133,6 +192,14 @@ class Evaluation:
     @property
     def _n_patients(self) -> int | None:
         return None if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def _test_patients(self) -> list[list[str]] | None:
+        """Name the patients whom each fold tested."""
+        if self.groups is None:
+            return None
+        tested = [self.groups[self.folds == number] for number in range(len(self.fit_times))]
+        return [np.unique(patients).astype(str).tolist() for patients in tested]
 
     @property
     def _units(self) -> str:
@@ -146,66 +213,18 @@ class Evaluation:
             f"{sum(self.fit_times):.0f} s of training"
         )
 
-    def _table(self) -> list[str]:
-        columns = [["", "", *(row.name for row in self.rows)], *(self._columns())]
-        widths = [max(map(len, column)) for column in columns]
-        lines = zip(*columns, strict=True)
-        return [
-            "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
 
-    def _columns(self) -> list[list[str]]:
-        """Two lines of heading, then a line for each row."""
-        rows = self.rows
-        columns = [
-            ["per patch:", "balanced accuracy"]
-            + [_estimate(r.balanced_accuracy, r.balanced_accuracy_interval) for r in rows],
-            ["", "AUC", *(_estimate(r.auc, r.auc_interval) for r in rows)],
-            ["", "accuracy", *(_number(r.accuracy) for r in rows)],
-        ]
-        if self.groups is None:
-            return columns
-        columns.append(["per patient:", "accuracy", *(_number(r.patient_accuracy) for r in rows)])
-        if rows[MODEL].n_within:
-            columns.append(["", "AUC within", *(_number(r.within_patient_auc) for r in rows)])
-        if not math.isnan(rows[MODEL].patient_balanced_accuracy):
-            columns.append(["", "balanced accuracy", *(_number(r.patient_balanced_accuracy) for r in rows)])
-            columns.append(["", "AUC", *(_number(r.patient_auc) for r in rows)])
-        return columns
-
-    def _footnotes(self) -> list[str]:
-        drawn = self._units if self.groups is None else f"the {self._n_patients} patients"
-        notes = [f"In brackets: 95 % intervals, from 1,000 random draws of {drawn}."]
-        n_within = self.rows[MODEL].n_within
-        if n_within:
-            notes.append(
-                f"AUC within: within one patient, where the stain tells nothing; mean of the {n_within} "
-                f"{'patient' if n_within == 1 else 'patients'} with more than one class."
-            )
-        if self.groups is not None and not n_within:
-            notes.append(
-                "Every patient has one class; the last two columns score each patient's mean probability."
-            )
-        return notes
+def format_p_value(value: float) -> str:
+    """Write a p-value with as many digits as matter."""
+    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _estimate(value: float, interval: Interval) -> str:
-    low, high = interval
-    if math.isnan(low) or low == high:
-        return _number(value)
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _without_nan(content: Any) -> Any:
+def without_nan(content: Any) -> Any:
     """JSON has no NaN."""
     if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
+        return {name: without_nan(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_without_nan(value) for value in content]
+        return [without_nan(value) for value in content]
     if isinstance(content, float):
         return None if math.isnan(content) else float(content)
     return content

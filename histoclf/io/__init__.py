@@ -1,6 +1,7 @@
 """Image files: finding them, understanding their names, and loading them within bounded memory."""
 
 from histoclf.io._decode import decode_image, encode_png
+from histoclf.io._file_facts import read_file_facts
 from histoclf.io._image_loader import ImageLoader
 from histoclf.io._names import read_names
 from histoclf.io._patches import find_patches
@@ -16,6 +17,7 @@ __all__ = [
     "encode_png",
     "find_patches",
     "load_patches",
+    "read_file_facts",
     "read_names",
     "save_patches",
 ]

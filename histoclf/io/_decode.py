@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import get_sampling
 
 from histoclf.exceptions import ImageReadError
 
@@ -93,6 +95,51 @@ def probe_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         # Not image.size for a TIFF: whether that one is turned already depends on the version of Pillow.
         width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
         return (width, height) if turned else (height, width)
+
+
+@dataclass(frozen=True)
+class FileTraits:
+    """What a header tells about how an image file was made, and not about what it shows."""
+
+    format: str
+    mode: str
+    size: tuple[int, int]
+    tables: tuple[tuple[int, ...], ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+def read_traits(path: str | os.PathLike[str]) -> FileTraits:
+    """Read from the header of an image file how it was made, without decoding the pixels.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Image file.
+
+    Returns
+    -------
+    traits : FileTraits
+        Format, colour mode, stored height and width; of a JPEG its quantisation tables and settings of its
+        encoder; of other formats the names of what their header holds.
+
+    Raises
+    ------
+    ImageReadError
+        As `decode_image`, except that damage behind the header stays unseen.
+    """
+    with _opened(path) as image:
+        tables = getattr(image, "quantization", None) or {}
+        named = [f"{name}={image.info[name]}" for name in ("compression", "interlace") if name in image.info]
+        present = [name for name in ("jfif", "adobe", "exif", "icc_profile", "dpi") if name in image.info]
+        progressive = ["progressive"] if image.info.get("progressive") else []
+        sampling = [f"sampling {get_sampling(image)}"] if image.format == "JPEG" else []
+        return FileTraits(
+            format=image.format,
+            mode=image.mode,
+            size=(image.size[1], image.size[0]),
+            tables=tuple(tuple(tables[number]) for number in sorted(tables)),
+            settings=tuple(named + present + progressive + sampling),
+        )
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

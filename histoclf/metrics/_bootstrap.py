@@ -56,8 +56,15 @@ def bootstrap_patients(
     patients, patient_of = np.unique(groups, return_inverse=True)
     generator = make_generator(random_state)
     draws = generator.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), size=n_resamples)
-    step = max(1, _CHUNK // len(groups))
-    chunks = [draws[start : start + step] for start in range(0, n_resamples, step)]
+    return in_chunks(statistic, draws, patient_of)
+
+
+def in_chunks(
+    statistic: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, patient_of: np.ndarray
+) -> np.ndarray:
+    """Compute a statistic for sets of patients, given how often each is in each, in bounded memory."""
+    step = max(1, _CHUNK // len(patient_of))
+    chunks = [counts[start : start + step] for start in range(0, len(counts), step)]
     return np.concatenate([statistic(chunk[:, patient_of].astype(float)) for chunk in chunks])
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from histoclf.metrics._weighted import one_against_rest
 
 
-def patient_accuracy(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> float:
-    """Average the accuracy within each patient, every patient counting the same.
+def patient_accuracy(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Compute the accuracy within each patient.
 
     Parameters
     ----------
@@ -21,25 +21,26 @@ def patient_accuracy(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -
 
     Returns
     -------
-    accuracy : float
-        0-1.
+    accuracies : ndarray of shape (n_patients,)
+        0-1, in the order of ``np.unique(groups)``.
 
     Examples
     --------
     >>> import numpy as np
     >>> from histoclf.metrics import patient_accuracy
-    >>> patient_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), np.array(["a", "a", "a", "b"]))
-    0.5
+    >>> y, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0])
+    >>> patient_accuracy(y, predicted, np.array(["a", "a", "a", "b"])).tolist()
+    [1.0, 0.0]
     """
-    return float(np.mean([np.mean(y[rows] == predicted[rows]) for rows in _rows_of_patients(groups)]))
+    return np.array([np.mean(y[rows] == predicted[rows]) for rows in _rows_of_patients(groups)])
 
 
-def within_patient_auc(y: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
-    """Average the area under the ROC curve within each patient, every patient counting the same.
+def within_patient_auc(y: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Compute the area under the ROC curve within each patient.
 
     A model that only tells patients apart, by their stain, has 0.5 here. Patients with a single class have no
-    such area and do not count. Of several classes, the area of a patient is the mean over the classes that
-    the patient has, each against the rest.
+    such area. Of several classes, the area of a patient is the mean over the classes that the patient has,
+    each against the rest.
 
     Parameters
     ----------
@@ -52,27 +53,25 @@ def within_patient_auc(y: np.ndarray, probabilities: np.ndarray, groups: np.ndar
 
     Returns
     -------
-    auc : float
-        0-1, or NaN if no patient has more than one class.
-    n_patients : int
-        How many patients it is the mean of.
+    areas : ndarray of shape (n_patients,)
+        0-1, of the patients who have more than one class, in the order of ``np.unique(groups)``.
 
     Examples
     --------
     >>> import numpy as np
     >>> from histoclf.metrics import within_patient_auc
-    >>> p = np.array([0.1, 0.2, 0.8, 0.9, 0.3])  # right within "a", and "b" has one class only
+    >>> p = np.array([0.1, 0.2, 0.8, 0.9, 0.3])  # right within "a" and "c", and "b" has one class only
     >>> within_patient_auc(
     ...     np.array([0, 1, 0, 1, 1]), np.stack([1 - p, p], axis=1), np.array(["a", "a", "c", "c", "b"])
-    ... )
-    (1.0, 2)
+    ... ).tolist()
+    [1.0, 1.0]
     """
     areas = []
     for rows in _rows_of_patients(groups):
         of_classes = one_against_rest(y[rows], probabilities[rows], np.ones((1, len(rows))))[0]
         if not np.isnan(of_classes).all():
             areas.append(np.nanmean(of_classes))
-    return (float(np.mean(areas)), len(areas)) if areas else (float("nan"), 0)
+    return np.array(areas)
 
 
 def patient_probabilities(
@@ -114,6 +113,34 @@ def patient_probabilities(
         np.array([y[rows[0]] for rows in patients]),
         np.array([probabilities[rows].mean(axis=0) for rows in patients]),
     )
+
+
+def patient_votes(probabilities: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Count the patches of each patient that are answered with each class.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_samples, n_classes)
+        Predicted probabilities.
+    groups : ndarray of shape (n_samples,)
+        Patient of each sample.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_patients, n_classes)
+        Shares of the votes, in the order of ``np.unique(groups)``. Where as many patches vote for several
+        classes, the first of them has the largest share.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from histoclf.metrics import patient_votes
+    >>> p = np.array([[0.4, 0.6], [0.4, 0.6], [1.0, 0.0]])  # two votes against one, though a sure one
+    >>> patient_votes(p, np.array(["a", "a", "a"])).round(2).tolist()
+    [[0.33, 0.67]]
+    """
+    votes = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
+    return np.array([votes[rows].mean(axis=0) for rows in _rows_of_patients(groups)])
 
 
 def _rows_of_patients(groups: np.ndarray) -> Iterator[np.ndarray]:

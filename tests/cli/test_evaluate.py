@@ -12,16 +12,32 @@ def test_the_table_is_printed_and_the_scores_are_written(folder, tmp_path, capsy
     file = tmp_path / "scores.json"
     words = ["evaluate", str(folder), "--folds", "2", "--seed", "1", "--json", str(file), *TINY]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    said, shown = capsys.readouterr()
     assert "40 images, 2 classes from folders, 4 patients from IDC file names" in said
-    assert "[evaluate] fold 2 of 2" in said
-    for row in ("HistoCNNClassifier", "mean colour", "majority class"):
+    assert "fit 10 of 10, HistoCNNClassifier" in shown
+    for row in ("HistoCNNClassifier", "mean colour", "colour histogram", "file size", "majority class"):
         assert f"\n{row} " in said
     assert said.endswith(f"Scores written to {file}\n")
     content = json.loads(file.read_text())
     assert content["seed"] == 1
     assert "epochs=1" in content["classifier"]
-    assert [row["name"] for row in content["rows"]][1:] == ["mean colour", "majority class"]
+    assert [row["name"] for row in content["rows"]][1::4] == ["mean colour", "majority class"]
+    assert content["estimated_inflation"] is None
+    assert "learning_curve=True and inflation=True measures it" in content["notes"][-1]
+
+
+def test_more_is_measured_and_kept_on_request(folder, tmp_path, capsys):
+    file, checkpoint = tmp_path / "scores.json", tmp_path / "checkpoint"
+    words = ["evaluate", str(folder), "--folds", "2", "-q", *TINY, "--checkpoint", str(checkpoint)]
+    assert main(words) == 0
+    assert "calib. error" not in capsys.readouterr().out
+    assert main([*words, "--inflation", "--learning-curve", "--details", "--json", str(file)]) == 0
+    assert "calib. error" in capsys.readouterr().out
+    content = json.loads(file.read_text())
+    assert 0 <= content["estimated_inflation"]["balanced_accuracy"] <= 1
+    assert [point["kind"] for point in content["learning_curve"]["points"]] == ["patches", "patches"]
+    assert main([*words, "--seed", "1"]) == 2
+    assert "random_state (0 there, 1 here)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("context", [[], ["--slide-context"]])

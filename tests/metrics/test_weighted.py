@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    roc_auc_score,
+)
 
-from histoclf.metrics import weighted_accuracy, weighted_auc, weighted_balanced_accuracy
+from histoclf.metrics import (
+    weighted_accuracy,
+    weighted_auc,
+    weighted_average_precision,
+    weighted_balanced_accuracy,
+)
 
 
 @pytest.fixture(params=[2, 3], ids=["two classes", "three classes"])
@@ -30,6 +40,15 @@ def test_weights_count_how_often_a_row_is_there(scored):
         areas = [roc_auc_score(y[drawn] == c, p[drawn, c]) for c in range(p.shape[1])]
         # Of two classes the second alone: p is rounded, so its complement may tie elsewhere.
         assert auc == pytest.approx(areas[1] if len(areas) == 2 else np.mean(areas))
+
+
+def test_average_precision_is_that_of_scikit_learn_ties_included(scored):
+    y, p, weights = scored
+    classes = [1] if p.shape[1] == 2 else range(p.shape[1])
+    for row, found in zip(weights, weighted_average_precision(y, p, weights), strict=True):
+        each = [average_precision_score(y == c, p[:, c], sample_weight=row) for c in classes]
+        assert found == pytest.approx(np.mean(each))
+    assert np.isnan(weighted_average_precision(y, p, np.zeros((1, len(y))))).all()
 
 
 def test_without_weights_every_row_counts_once(scored):

@@ -1,0 +1,114 @@
+"""What an evaluation costs beside one pass of the frozen network over the patches.
+
+`evaluate(HistoTransferClassifier(...))` with 5 folds, baselines, intervals, learning curve and random split
+is compared with what it cannot do without: reading all files and embedding each once. Both run in fresh
+processes and in turns; imports are counted on neither side, building the network on both. The images that go
+through the backbone are counted too: as many as there are distinct files is each exactly once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from _frozen_peer import choose_patches, load_engines
+from _report import in_fresh_process, machine, print_machine, print_table, spread, versions, write_json
+from transfer_grid import count_distinct, counted
+
+from histoclf import HistoEmbedder, HistoTransferClassifier, evaluate
+
+BAR = 5.0  # passes
+PASS, WHOLE = "one embedding pass", "evaluate"
+
+
+def frozen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the parameters that embedder and classifier share."""
+    return {"backbone": arguments.backbone, "weights": arguments.weights, "engine": arguments.engine}
+
+
+def embed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Embed all patches once."""
+    paths, _, _ = choose_patches(arguments.data, arguments.patches)
+    load_engines()
+    with counted() as calls:
+        start = time.perf_counter()
+        HistoEmbedder(**frozen(arguments)).fit_transform(paths)
+        return {"seconds": time.perf_counter() - start, "images": sum(calls)}
+
+
+def evaluate_all(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate with everything there is."""
+    paths, labels, patients = choose_patches(arguments.data, arguments.patches)
+    load_engines()
+    clf = HistoTransferClassifier(**frozen(arguments), random_state=0)
+    with counted() as calls:
+        start = time.perf_counter()
+        evaluation = evaluate(clf, paths, labels, groups=patients, cv=5, learning_curve=True, inflation=True)
+        seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "images": sum(calls),
+        "fits": evaluation.settings["n_fits"],
+        "balanced accuracy": evaluation.model.balanced_accuracy,
+    }
+
+
+RUNS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {PASS: embed, WHOLE: evaluate_all}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """Run both in turns, each in a fresh process."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in RUNS}
+    for number in range(arguments.rounds):
+        for name in RUNS:
+            runs[name].append(in_fresh_process(__file__, *sys.argv[1:], "--in-child", name))
+        print(f"round {number + 1} of {arguments.rounds} done", flush=True)
+    return runs
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder of patches with classes and patients in the names")
+    parser.add_argument("--patches", type=int, default=2000)
+    parser.add_argument("--backbone", default="mobilenet")
+    parser.add_argument("--weights", default="imagenet", help="imagenet (default), or a file")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="file to write the numbers to")
+    parser.add_argument("--in-child", choices=RUNS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure both in processes of their own, and print."""
+    arguments = parse()
+    if arguments.in_child:
+        print(json.dumps(RUNS[arguments.in_child](arguments)))
+        return
+    print_machine()
+    n_distinct = count_distinct(choose_patches(arguments.data, arguments.patches)[0])
+    runs = measure(arguments)
+    rows = [
+        [name, spread([run["seconds"] for run in of_name], 1), str(of_name[0]["images"])]
+        for name, of_name in runs.items()
+    ]
+    print_table(["", "seconds", "images through the backbone"], rows)
+    ratios = [whole["seconds"] / once["seconds"] for whole, once in zip(runs[WHOLE], runs[PASS], strict=True)]
+    print(f"\nevaluate in passes: {spread(ratios)} (bar: {BAR:g}), {runs[WHOLE][0]['fits']} fits")
+    print(f"distinct files: {n_distinct}")
+    facts = {"patches": arguments.patches, "machine": machine(), "versions": versions()}
+    write_json(
+        arguments.json, {"ratios": ratios, "bar": BAR, "distinct files": n_distinct, "runs": runs, **facts}
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a split that ignores patients would have claimed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from histoclf.evaluation._rows import AUC, BALANCED_ACCURACY
+from histoclf.evaluation._spread import Interval, Spread, limits
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """What a split that ignores patients would have claimed.
+
+    Parameters
+    ----------
+    balanced_accuracy, auc : float
+        Scores of the random split.
+    difference : float
+        Its balanced accuracy minus that of the folds by patient.
+    interval : tuple of (float, float)
+        95 % interval of the difference, over patients.
+    auc_difference : float
+        The same for the area under the ROC curve.
+    auc_interval : tuple of (float, float)
+        95 % interval of that.
+
+    Examples
+    --------
+    >>> from histoclf.evaluation import Inflation
+    >>> Inflation(0.9, 0.95, 0.1, (0.05, 0.15), 0.08, (0.04, 0.12)).describe()
+    'a random split of patches would have claimed 0.900 balanced accuracy, 10.0 points more (95 % interval
+    +5.0 to +15.0): that is the estimated inflation where patients are on both sides.'
+    """
+
+    balanced_accuracy: float
+    auc: float
+    difference: float
+    interval: Interval
+    auc_difference: float
+    auc_interval: Interval
+
+    def describe(self) -> str:
+        """Say it in words.
+
+        Returns
+        -------
+        text : str
+            A sentence.
+        """
+        word = "more" if self.difference >= 0 else "less"
+        text = (
+            f"a random split of patches would have claimed {self.balanced_accuracy:.3f} balanced accuracy, "
+            f"{100 * abs(self.difference):.1f} points {word} ({limits(self.interval)})"
+        )
+        if self.interval[0] > 0:
+            return f"{text}: that is the estimated inflation where patients are on both sides."
+        return f"{text}: no inflation beyond chance."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers.
+
+        Returns
+        -------
+        content : dict
+            By the names of the fields.
+        """
+        return asdict(self)
+
+
+def find_inflation(spread: Spread, split: int, model: int = 0) -> Inflation:
+    """Compare two classifiers of a spread: that of the random split, and that of the folds by patient."""
+    of_split = spread.estimate[split]
+    return Inflation(
+        float(of_split[BALANCED_ACCURACY]),
+        float(of_split[AUC]),
+        *spread.difference((split, BALANCED_ACCURACY), (model, BALANCED_ACCURACY)),
+        *spread.difference((split, AUC), (model, AUC)),
+    )
