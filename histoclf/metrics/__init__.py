@@ -6,15 +6,18 @@ from histoclf.metrics._patients import (
     patient_probabilities,
     within_patient_auc,
 )
+from histoclf.metrics._proportions import mean_share, wilson_interval
 from histoclf.metrics._weighted import weighted_accuracy, weighted_auc, weighted_balanced_accuracy
 
 __all__ = [
     "bootstrap_patients",
+    "mean_share",
     "patient_accuracy",
     "patient_probabilities",
     "percentile_interval",
     "weighted_accuracy",
     "weighted_auc",
     "weighted_balanced_accuracy",
+    "wilson_interval",
     "within_patient_auc",
 ]
