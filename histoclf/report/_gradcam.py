@@ -173,7 +173,7 @@ class GradCAMDisplay:
         """
         n = len(self.images)
         columns = n_columns or max(1, math.ceil(math.sqrt(n / 2)))
-        self.axes_ = make_axes(ax, (math.ceil(n / columns), 2 * columns), (1.7, 2.1))
+        self.axes_ = make_axes(ax, (math.ceil(n / columns), 2 * columns), (1.7, 1.9))
         self.figure_ = self.axes_[0, 0].figure
         strongest = max(float(np.percentile(np.abs(self.evidence), _SATURATED)), 1e-6)
         style = {"cmap": "PuOr_r" if signed else "inferno", "vmax": strongest, **kwargs}

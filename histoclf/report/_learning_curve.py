@@ -126,4 +126,4 @@ class PatientLearningCurveDisplay:
         self.ax_.plot(sizes[order], means, **{"label": label, "color": colour, "marker": "o", **kwargs})
         if scores.shape[1] > 1:
             x = np.repeat(sizes[order], [len(row) for row in known])
-            self.ax_.scatter(x, np.concatenate(known), s=10, color=colour, alpha=0.35, linewidths=0)
+            self.ax_.scatter(x, np.concatenate(known), s=18, color=colour, alpha=0.4, linewidths=0)

@@ -203,7 +203,8 @@ class PatientScoresDisplay:
         axis.set_xlabel("patches")
         n_classes = (self.counts > 0).sum(axis=1)
         axis.set_title(f"{(n_classes > 1).sum()} patients have several classes", fontsize="medium")
-        axis.legend(title="truth", fontsize="small", title_fontsize="small")
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}  # bars reach every place within
+        axis.legend(title="truth", fontsize="small", title_fontsize="small", **beside)
 
     def _find_mean(self) -> None:
         self.mean_ = float(self.scores.mean())
