@@ -77,7 +77,7 @@ def mean_share(
     >>> from histoclf.metrics import mean_share
     >>> mean, low, high = mean_share([8, 2], [10, 4])  # recalls of two classes
     >>> round(float(mean), 3), round(float(low), 3), round(float(high), 3)
-    (0.65, 0.404, 0.843)
+    (0.65, 0.416, 0.839)
     """
     n_right, n = np.broadcast_arrays(np.asarray(n_right, dtype=np.float64), np.asarray(n, dtype=np.float64))
     low, high = wilson_interval(n_right, n, level)

@@ -50,7 +50,7 @@ class ErrorsDisplay:
     >>> patches = make_patches(n_patients=2, patches_per_patient=5, image_size=24, random_state=0)
     >>> p = np.random.default_rng(0).random(10)  # probabilities of "malignant"
     >>> display = ErrorsDisplay.from_predictions(patches.images, patches.labels, p, groups=patches.groups)
-    >>> len(display.rows) == ((p > 0.5) != (patches.labels == "malignant")).sum()
+    >>> display.n_wrong == int(((p > 0.5) != (patches.labels == "malignant")).sum())
     True
     >>> plt.show()  # doctest: +SKIP
     """
