@@ -85,8 +85,10 @@ def augment_pictures(
     Raises
     ------
     ValueError
-        If there is no augmentation.
+        If there is no augmentation, or no copy is wanted.
     """
+    if n_variants < 1:
+        raise ValueError(f"n_variants={n_variants}: expected at least 1 changed copy of each patch.")
     fields = augmentation_fields(classifier.augmentation)
     if fields is None:
         raise ValueError("augmentation=None changes nothing. Expected an Augmentation, or a preset's name.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +14,8 @@ from histoclf.classifiers._base import BaseHistoClassifier
 from histoclf.classifiers._reading import open_again
 from histoclf.io._store import settle_failures
 from histoclf.preprocessing._symmetry import flips_and_turns, turn_back
+
+_SUREST = 1e-9  # a probability that is nearer to 0 or 1 has no log-odds that could be drawn
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,16 @@ def find_saliency(estimator: Any, X: Any) -> Saliency:
     views = flips_and_turns(read.pixels) if classifier.test_time_augmentation else [read.pixels]
     with borrow_engine(SaliencySpec(replace(network, augmentation=None)), weights) as engine:
         maps = [engine.predict(view) for view in views]
-    evidence = np.mean(turn_back(maps), axis=0)
-    return Saliency(read.pixels, evidence, classifier.predict_proba(X), classifier.classes_)
+    probabilities = classifier.predict_proba(X)
+    evidence = _balance(np.mean(turn_back(maps), axis=0), probabilities)
+    return Saliency(read.pixels, evidence, probabilities, classifier.classes_)
+
+
+def _balance(evidence: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Spread what has no place, such as the intercept, evenly: the mean becomes the log-odds of the patch."""
+    log_odds = logit(np.clip(probabilities, _SUREST, 1 - _SUREST))
+    left = log_odds - evidence.mean(axis=(1, 2), dtype="float64")
+    return evidence + left[:, np.newaxis, np.newaxis].astype(evidence.dtype)
 
 
 def find_classifier(estimator: Any, X: Any) -> tuple[BaseHistoClassifier, Any]:

@@ -105,6 +105,20 @@ def ask(estimator: Any, X: Any, y: Any = None, groups: Any = None, coords: Any =
     return check_answers(y, estimator.predict_proba(X, **given), estimator.classes_)
 
 
+def find_target(target: Any, classes: np.ndarray) -> int:
+    """Find the number of a class that is asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such class.
+    """
+    found = np.flatnonzero([name == target for name in classes.tolist()])
+    if not found.size:
+        raise ValueError(f"target={target!r} is no class. Expected one of {classes.tolist()}.")
+    return int(found[0])
+
+
 def find_groups(X: Any, groups: Any) -> np.ndarray | None:
     """Take patients as given, or else from the names of files; None if they are unknown."""
     if groups is not None:

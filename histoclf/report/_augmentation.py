@@ -139,6 +139,5 @@ class AugmentationDisplay:
             for axis, variant in zip(axes[1:], variants, strict=True):
                 show_image(axis, variant)
         self.axes_[0, 0].set_title("as it is", fontsize="small")
-        if n_variants:
-            self.axes_[0, 1].set_title("augmented", fontsize="small")
+        self.axes_[0, 1].set_title("augmented", fontsize="small")
         return self

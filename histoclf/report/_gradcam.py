@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from histoclf.classifiers._labels import check_labels, encode_labels
+from histoclf.classifiers._labels import check_labels
 from histoclf.classifiers._saliency import find_saliency
+from histoclf.report._answers import find_target
 from histoclf.report._axes import hide_unused, make_axes, show_image
 
 _MOST_PATCHES = 64  # two pictures each: more cannot be looked at
@@ -23,10 +24,12 @@ class GradCAMDisplay:
     Use `from_estimator` to make one. Each patch is shown twice: as the network sees it, and in gray under the
     map. The map holds the features that are pooled at each place, weighted by the gradient of the log-odds of
     the class [1]_; where they are pooled by their maximum, gradients count place by place [2]_. Maps of
-    several layers, and of the haematoxylin beside the image, are added. The mean over a map is the log-odds
-    of the patch. With average pooling and no hidden layer, as both classifiers have by default, nothing is
-    approximated: the value at a place is what the classifier would answer if the whole patch looked like it
-    [3]_.
+    several layers, and of the haematoxylin beside the image, are added. What has no place, such as the
+    intercept, is spread evenly, so that the mean over a map is the log-odds of the patch. With average
+    pooling and no hidden layer, as both classifiers have by default, the value at a place is what the
+    classifier would answer if the whole patch looked like it [3]_. Backbones pad images with zeros, which
+    would leave a mark along the border of every map; to draw it, they are shown the patch continued by its
+    mirror image.
 
     One scale of colours serves all patches of a figure, so that a patch without evidence looks like one. A
     map is as coarse as the layer that is pooled. It tells where the network looks, not whether it is right
@@ -126,9 +129,8 @@ class GradCAMDisplay:
         Raises
         ------
         ValueError
-            If there are too many patches, or the network has no places, as that of an ONNX file.
-        LabelError
-            If `target` is no class.
+            If there are too many patches, `target` is no class, or the network has no places, as that of an
+            ONNX file.
         TypeError
             If there is no image classifier in `estimator`.
         """
@@ -138,7 +140,7 @@ class GradCAMDisplay:
         if target is None:
             codes = found.probabilities.argmax(axis=1)
         else:
-            codes = np.full(len(rows), encode_labels(np.array([target]), found.classes)[0])
+            codes = np.full(len(rows), find_target(target, found.classes))
         y_true = None if y is None else check_labels(y)
         check_consistent_length(rows, y_true)
         display = cls(

@@ -189,9 +189,8 @@ class PatientScoresDisplay:
         axis.axvline(1 / len(self.classes), color="0.45", linestyle=":")
         axis.set_xlim(-0.02, 1.02)
         axis.set_xlabel("mean of the recalls (dotted: chance)")
-        axis.set_title(
-            f"{self.mean_:.3f} [{low:.3f}, {high:.3f}] over {len(order)} patients", fontsize="medium"
-        )
+        said = f"mean of {len(order)} patients\n{self.mean_:.3f} [{low:.3f}, {high:.3f}]"
+        axis.set_title(said, fontsize="small")
 
     def _draw_counts(self, axis: Any, order: np.ndarray) -> None:
         left = np.zeros(len(order))
@@ -202,7 +201,7 @@ class PatientScoresDisplay:
             left += count
         axis.set_xlabel("patches")
         n_classes = (self.counts > 0).sum(axis=1)
-        axis.set_title(f"{(n_classes > 1).sum()} patients have several classes", fontsize="medium")
+        axis.set_title(f"{(n_classes > 1).sum()} patients have\nseveral classes", fontsize="small")
         beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}  # bars reach every place within
         axis.legend(title="truth", fontsize="small", title_fontsize="small", **beside)
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from histoclf.classifiers._places import Places, find_places
-from histoclf.report._answers import Answers, ask, check_answers
+from histoclf.report._answers import Answers, ask, check_answers, find_target
 from histoclf.report._axes import hide_unused, make_axes
 from histoclf.report._colours import NOTHING, class_colours, probability_map
 from histoclf.report._grid import Grid, find_step, lay_out, make_grid
@@ -180,6 +180,11 @@ class SlideMapDisplay:
             If arguments do not fit each other, or there are too many slides for one figure.
         """
         answers = check_answers(y_true, probabilities, classes)
+        if coords is None:
+            raise ValueError(
+                "coords=None: the positions are unknown. Expected x and y of each patch on its slide, of "
+                "shape (n_samples, 2), as find_patches reads them from names that tell them (IDC)."
+            )
         groups = np.full(len(answers.probabilities), "slide") if groups is None else groups
         places = find_places(answers.probabilities, groups, coords)
         return cls._from(answers, places, target, patch_size).plot(ax, slides=slides)
@@ -266,14 +271,8 @@ class SlideMapDisplay:
     def _target_code(self) -> int | None:
         """Number of the class whose probability is shown; None if classes are."""
         if self.target is not None:
-            return int(np.flatnonzero(self._is_target(self.classes))[0])
+            return find_target(self.target, self.classes)
         return 1 if len(self.classes) == 2 else None
-
-    def _is_target(self, labels: np.ndarray) -> np.ndarray:
-        found = labels == self.target
-        if not np.any(found):
-            raise ValueError(f"target={self.target!r} is no class. Expected one of {self.classes.tolist()}.")
-        return found
 
     def _paint(self) -> tuple[list[tuple[str, np.ndarray]], dict[str, Any]]:
         """Return name and values (n_samples, n_values) of each panel, and how they become colours."""

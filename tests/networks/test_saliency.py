@@ -40,24 +40,56 @@ def log_odds(logits):
     return logits - np.stack(rest, axis=1)
 
 
+FIXED = replace(TUNED, backbone=replace(BACKBONE, side=(16, 24)))  # no margin fits around it
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [CNN, replace(CNN, normalization="batch"), FIXED, replace(FIXED, pooling="max")],
+    ids=["cnn", "cnn-batch", "tuned", "max"],
+)
+def test_the_mean_of_a_map_is_the_log_odds_but_for_the_intercept(spec):
+    spec = replace(spec, n_classes=2) if spec.__class__ is CNNSpec else replace(spec, head=Head(2, 0, 0.0))
+    weights = drawn(spec)
+    evidence = run(SaliencySpec(spec), weights)
+    assert evidence.shape == (5, 16, 24, 2)
+    left = log_odds(run(spec, weights)) - evidence.mean(axis=(1, 2))
+    np.testing.assert_allclose(left, np.broadcast_to(left[0], left.shape), atol=2e-3)
+    assert evidence.std(axis=(1, 2)).min() > 1e-3
+
+
 @pytest.mark.parametrize(
     "spec",
     [
-        CNN,
-        replace(CNN, normalization="batch"),
-        TUNED,
-        replace(TUNED, pooling="max"),
         replace(TUNED, pooling="avg+max", head=Head(3, 4, 0.0)),
         replace(TUNED, backbone=replace(BACKBONE, channels="rgb+haematoxylin")),
+        CNN,
     ],
-    ids=["cnn", "cnn-batch", "tuned", "max", "mlp-both", "haematoxylin"],
+    ids=["mlp-both", "haematoxylin", "cnn"],
 )
-def test_the_mean_of_a_map_is_the_log_odds_of_the_image(spec):
-    weights = drawn(spec)
-    evidence = run(SaliencySpec(spec), weights)
+def test_every_class_has_a_map_and_what_is_for_all_classes_is_for_none(spec):
+    evidence = run(SaliencySpec(spec), drawn(spec))
     assert evidence.shape == (5, 16, 24, 3)
-    np.testing.assert_allclose(evidence.mean(axis=(1, 2)), log_odds(run(spec, weights)), rtol=1e-3, atol=1e-4)
+    assert np.isfinite(evidence).all()
     assert evidence.std(axis=(1, 2)).min() > 1e-3
+    assert not np.allclose(evidence[..., 0], evidence[..., 1])
+
+
+def test_a_border_of_zeros_leaves_no_mark_on_the_map_of_a_backbone():
+    plain, weights = np.full((1, 16, 24, 3), 200, dtype="uint8"), drawn(TUNED)
+    assert (SaliencySpec(TUNED).margin, SaliencySpec(FIXED).margin, SaliencySpec(CNN).margin) == (16, 0, 0)
+    with borrow_engine(SaliencySpec(TUNED), weights) as engine:
+        assert engine.predict(plain).std(axis=(1, 2)).max() < 1e-4
+    with borrow_engine(SaliencySpec(FIXED), weights) as engine:
+        assert engine.predict(plain).std(axis=(1, 2)).max() > 1e-2
+
+
+def test_a_backbone_with_a_margin_sees_the_same_places():
+    """Away from the border nothing changes, so the maps are aligned."""
+    specs = [replace(spec, head=Head(2, 0, 0.0)) for spec in (TUNED, FIXED)]
+    maps = [run(SaliencySpec(spec), drawn(specs[0])) for spec in specs]
+    inner = [each[:, 6:10, 6:18] for each in maps]
+    np.testing.assert_allclose(inner[0], inner[1], atol=1e-3)
 
 
 def test_of_two_classes_one_map_is_the_negative_of_the_other():

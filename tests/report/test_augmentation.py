@@ -56,6 +56,8 @@ def test_what_augments_nothing_is_refused():
         AugmentationDisplay.from_estimator(tiny_transfer(augmentation="strong"), X)
     with pytest.raises(TypeError, match="LogisticRegression says nothing of augmentation"):
         AugmentationDisplay.from_estimator(LogisticRegression(), X)
+    with pytest.raises(ValueError, match="n_variants=0: expected at least 1"):
+        AugmentationDisplay.from_augmentation("flips", X, n_variants=0)
     with pytest.raises(ValueError, match="no augmentation preset 'mild'"):
         AugmentationDisplay.from_augmentation("mild", X)
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from histoclf import GradCAMDisplay
 from histoclf.classifiers._saliency import find_saliency
-from histoclf.exceptions import LabelError
 from tests.tiny import textures, tiny_transfer
 
 X, Y = textures()
@@ -64,7 +63,9 @@ def test_a_patch_without_any_evidence_can_be_drawn():
 def test_too_many_patches_and_unknown_targets_are_refused(clf):
     with pytest.raises(ValueError, match=r"X has 128 patches.*at most 64.*X\[:16\]"):
         GradCAMDisplay.from_estimator(clf, np.concatenate([X, X]))
-    with pytest.raises(LabelError, match="coarser"):
+    with pytest.raises(
+        ValueError, match=r"target='coarser' is no class. Expected one of \['coarse', 'fine'\]"
+    ):
         GradCAMDisplay.from_estimator(clf, X[:1], target="coarser")
     with pytest.raises(ValueError, match="inconsistent numbers"):
         GradCAMDisplay.from_estimator(clf, X[:2], Y[:3])

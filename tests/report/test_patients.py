@@ -49,7 +49,8 @@ def test_rows_are_sorted_the_best_on_top(display):
     assert (np.diff(drawn) >= 0).all()
     lengths = [bar.get_width() for bar in counts.patches]
     assert sum(lengths) == 100
-    assert "over 4 patients" in scores.get_title()
+    assert scores.get_title().startswith("mean of 4 patients\n")
+    assert counts.get_title() == "3 patients have\nseveral classes"
 
 
 def test_many_patients_fit_on_a_page():

@@ -86,6 +86,8 @@ def test_names_tell_slides_and_places():
     display = SlideMapDisplay.from_estimator(clf, paths)
     assert [ax.get_title() for ax in display.axes_.ravel()] == ["P0: answer", "P1: answer"]
     assert (picture(display.axes_[0, 0]) == 0.75).all()
+    with pytest.raises(ValueError, match="coords=None: the positions are unknown"):
+        SlideMapDisplay.from_predictions(P, None)
     with pytest.raises(ValueError, match="groups and coords are unknown"):
         SlideMapDisplay.from_estimator(clf, np.zeros((3, 1)))
 
