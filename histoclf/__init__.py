@@ -26,20 +26,36 @@ if TYPE_CHECKING:
     from histoclf.preprocessing._labels import LabelCleaner
     from histoclf.preprocessing._scaling import PixelScaler
     from histoclf.preprocessing._stains import StainNormalizer
+    from histoclf.report._augmentation import AugmentationDisplay
+    from histoclf.report._calibration import PatientCalibrationDisplay
+    from histoclf.report._errors import ErrorsDisplay
+    from histoclf.report._gradcam import GradCAMDisplay
+    from histoclf.report._history import TrainingHistoryDisplay
+    from histoclf.report._learning_curve import PatientLearningCurveDisplay
+    from histoclf.report._patients import PatientScoresDisplay
+    from histoclf.report._slide_map import SlideMapDisplay
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Augmentation",
+    "AugmentationDisplay",
+    "ErrorsDisplay",
+    "GradCAMDisplay",
     "HistoCNNClassifier",
     "HistoEmbedder",
     "HistoTransferClassifier",
     "ImageLoader",
     "LabelCleaner",
     "LabelCleaningClassifier",
+    "PatientCalibrationDisplay",
+    "PatientLearningCurveDisplay",
+    "PatientScoresDisplay",
     "PixelScaler",
     "SlideContextClassifier",
+    "SlideMapDisplay",
     "StainNormalizer",
+    "TrainingHistoryDisplay",
     "__version__",
     "clean_scorer",
     "compare",
@@ -53,15 +69,23 @@ __all__ = [
 
 _MODULE_OF = {
     "Augmentation": "histoclf.preprocessing._augmentation",
+    "AugmentationDisplay": "histoclf.report._augmentation",
+    "ErrorsDisplay": "histoclf.report._errors",
+    "GradCAMDisplay": "histoclf.report._gradcam",
     "HistoCNNClassifier": "histoclf.classifiers._cnn",
     "HistoEmbedder": "histoclf.classifiers._embedder",
     "HistoTransferClassifier": "histoclf.classifiers._transfer",
     "ImageLoader": "histoclf.io._image_loader",
     "LabelCleaner": "histoclf.preprocessing._labels",
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
+    "PatientCalibrationDisplay": "histoclf.report._calibration",
+    "PatientLearningCurveDisplay": "histoclf.report._learning_curve",
+    "PatientScoresDisplay": "histoclf.report._patients",
     "PixelScaler": "histoclf.preprocessing._scaling",
     "SlideContextClassifier": "histoclf.classifiers._slide_context",
+    "SlideMapDisplay": "histoclf.report._slide_map",
     "StainNormalizer": "histoclf.preprocessing._stains",
+    "TrainingHistoryDisplay": "histoclf.report._history",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
     "compare": "histoclf.evaluation._compare",
     "evaluate": "histoclf.evaluation._evaluate",

@@ -110,6 +110,10 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return unnormalised log-probabilities, shape (n, n_classes), of (some rows of) images in 0-255."""
 
+    @abstractmethod
+    def _whole_network(self) -> tuple[Any, list[np.ndarray]]:
+        """Return the description of the fitted network from images in 0-255 to logits, and its weights."""
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn to tell the classes apart.

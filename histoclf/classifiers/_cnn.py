@@ -307,6 +307,14 @@ class HistoCNNClassifier(BaseHistoClassifier):
     def _logits(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         return predict_network(self._spec(), self._weights, pixels, rows)
 
+    def _whole_network(self) -> tuple[Any, list[np.ndarray]]:
+        if self.input_format_.kind == "table":
+            raise ValueError(
+                "This classifier was fitted on rows of numbers, which have no places. Expected images, or "
+                "flattened images with image_shape=(height, width, channels)."
+            )
+        return self._spec(), self._weights
+
     def _plan(self, data: TrainingData, one_epoch: bool) -> Any:
         return make_plan(
             self,

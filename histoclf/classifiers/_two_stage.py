@@ -145,6 +145,14 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
             return self._linear.logits(embeddings)
         return predict_network(self._head_network(embeddings.shape[1]), self._head_weights, embeddings, None)
 
+    def _whole_network(self) -> tuple[Any, list[np.ndarray]]:
+        if self._extractor is None or self._extractor.backbone.kind == "onnx":
+            raise ValueError(
+                "There is no Keras network of an ONNX file or of ready-made embeddings, so nothing is known "
+                "of its places. Expected images and a Keras backbone."
+            )
+        return self._network(), self._all_weights()
+
     def _averaged_logits(self, images: Any) -> np.ndarray:
         # Embeddings are averages already.
         return self._logits(images) if isinstance(images, Embedded) else super()._averaged_logits(images)

@@ -14,6 +14,7 @@ from histoclf.metrics._patients import (
     patient_votes,
     within_patient_auc,
 )
+from histoclf.metrics._proportions import mean_share, wilson_interval
 from histoclf.metrics._rates import weighted_rates
 from histoclf.metrics._weighted import (
     weighted_accuracy,
@@ -28,6 +29,7 @@ __all__ = [
     "holm",
     "jackknife_interval",
     "leave_out_patients",
+    "mean_share",
     "patient_accuracy",
     "patient_probabilities",
     "patient_votes",
@@ -41,5 +43,6 @@ __all__ = [
     "weighted_calibration_error",
     "weighted_log_loss",
     "weighted_rates",
+    "wilson_interval",
     "within_patient_auc",
 ]
