@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
+    from histoclf.classifiers._label_corrections import LabelCorrections
     from histoclf.classifiers._slide_context import SlideContextClassifier
     from histoclf.classifiers._transfer import HistoTransferClassifier
     from histoclf.datasets._synthetic import make_patches
     from histoclf.evaluation._evaluate import evaluate
+    from histoclf.evaluation._review import review_labels
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
     from histoclf.persistence._model_file import load_model, save_model
@@ -36,6 +38,7 @@ __all__ = [
     "ImageLoader",
     "LabelCleaner",
     "LabelCleaningClassifier",
+    "LabelCorrections",
     "PixelScaler",
     "SlideContextClassifier",
     "StainNormalizer",
@@ -46,6 +49,7 @@ __all__ = [
     "find_patches",
     "load_model",
     "make_patches",
+    "review_labels",
     "save_model",
 ]
 
@@ -57,6 +61,7 @@ _MODULE_OF = {
     "ImageLoader": "histoclf.io._image_loader",
     "LabelCleaner": "histoclf.preprocessing._labels",
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
+    "LabelCorrections": "histoclf.classifiers._label_corrections",
     "PixelScaler": "histoclf.preprocessing._scaling",
     "SlideContextClassifier": "histoclf.classifiers._slide_context",
     "StainNormalizer": "histoclf.preprocessing._stains",
@@ -65,6 +70,7 @@ _MODULE_OF = {
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",
+    "review_labels": "histoclf.evaluation._review",
     "save_model": "histoclf.persistence._model_file",
 }
 

@@ -107,7 +107,9 @@ def find_issues(
     by_rate = _prune_by_noise_rate(codes, probabilities, joint)
     by_class = _prune_by_class(codes, probabilities, joint)
     chosen = {"prune_by_noise_rate": by_rate, "prune_by_class": by_class, "both": by_rate & by_class}
-    return chosen[filter_by] & (self_confidence(codes, probabilities) + _TOLERANCE < probabilities.max(axis=1))
+    return chosen[filter_by] & (
+        self_confidence(codes, probabilities) + _TOLERANCE < probabilities.max(axis=1)
+    )
 
 
 def _prune_by_noise_rate(codes: np.ndarray, probabilities: np.ndarray, joint: np.ndarray) -> np.ndarray:

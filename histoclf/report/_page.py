@@ -4,7 +4,8 @@ Other rooms describe what they found in these terms, and know nothing of HTML:
 
 >>> from histoclf.report._page import Notice, Section, Table, Text, render_page
 >>> scores = Table(("", "balanced accuracy"), [("model", 0.84), ("mean colour", 0.83)], caption="Scores")
->>> html = render_page("Evaluation", [Section("Result", [Text("14 patients."), scores, Notice("Few patients.")])])
+>>> html = render_page("Evaluation", [Section("Result", [Text("14 patients."), scores, Notice("Few
+patients.")])])
 >>> html.count("<table"), "<h2" in html, "http" in html
 (1, True, False)
 """
@@ -76,8 +77,8 @@ class Figure:
     def __post_init__(self) -> None:
         if not self.source.startswith("data:image/"):
             raise ValueError(
-                f"The source of a figure is {self.source[:40]!r}. Expected 'data:image/...', from to_data_uri or "
-                "make_thumbnails: a page must hold its pictures itself."
+                f"The source of a figure is {self.source[:40]!r}. Expected 'data:image/...', from "
+                "to_data_uri or make_thumbnails: a page must hold its pictures itself."
             )
 
 
@@ -143,7 +144,9 @@ def render_page(title: str, sections: Sequence[Section], *, summary: str = "", l
     MissingDependencyError
         If Jinja is not installed.
     """
-    return render_template("sections.html.jinja", title=title, language=language, summary=summary, sections=sections)
+    return render_template(
+        "sections.html.jinja", title=title, language=language, summary=summary, sections=sections
+    )
 
 
 def write_page(path: str | os.PathLike[str], html: str) -> None:

@@ -1,7 +1,7 @@
 """Fill a template into one HTML file that holds all it needs. The only module that knows Jinja.
 
-A browser is told to load nothing from anywhere and to run no script but the one that belongs to the page, whose
-hash is in the page's policy: what a file name or a label holds can be shown, and never be run.
+A browser is told to load nothing from anywhere and to run no script but the one that belongs to the page,
+whose hash is in the page's policy: what a file name or a label holds can be shown, and never be run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from histoclf.networks._optional import require
 _STYLE = "page.css"
 
 
-def render_template(name: str, *, title: str, script: str | None = None, language: str = "en", **values: Any) -> str:
+def render_template(
+    name: str, *, title: str, script: str | None = None, language: str = "en", **values: Any
+) -> str:
     """Fill a template.
 
     Parameters
