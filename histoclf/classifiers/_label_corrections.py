@@ -197,15 +197,21 @@ class LabelCorrections:
                 f"{len(changed)} labels have changed since they were reviewed: {_name(changed)}. Expected "
                 "the labels of the review; give the same y, cleaned in the same way, or review them again."
             )
-        missing = [c.item for c in self._decided]
-        if missing and not any(c.decision for c in found.values()):
-            warnings.warn(
-                f"None of the {len(missing)} corrected items is in X, so no label was corrected."
-                f"{_hint(missing, items)} A fold may hold none of few; check(X, y) looks at all data.",
-                UserWarning,
-                stacklevel=4,
-            )
+        if not any(correction.decision for correction in found.values()):
+            self._warn_if_misplaced(items)
         return found
+
+    def _warn_if_misplaced(self, items: list[str]) -> None:
+        """Warn if nothing fits and it looks like a mistake; a fold may well hold none of a few items."""
+        missing = [correction.item for correction in self._decided]
+        hint = _hint(missing, items) if missing else ""
+        if hint:
+            warnings.warn(
+                f"None of the {len(missing)} corrected items is in X, so no label was corrected.{hint} "
+                "check(X, y) looks at all data at once.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def __repr__(self) -> str:
         counts = {name: sum(c.decision == name for c in self.corrections) for name in DECISIONS}
@@ -276,10 +282,12 @@ def _name(things: Sequence[str]) -> str:
 
 
 def _hint(missing: Sequence[str], known: Iterable[str]) -> str:
-    """Say so if only the folders differ, or the kind of X."""
+    """Say what may be the reason, if there is a sign of one: only folders differ, or the kind of X."""
     known = list(known)
     if is_content(missing[0]) != is_content(known[0]):
         return " The review was of paths and X holds pixels, or the other way round."
+    if is_content(missing[0]):
+        return " Pixels are known by their values: in other units or at another size they are not found."
     last = {os.path.basename(name.replace("\\", "/")): name for name in known}
     for item in missing:
         if same := last.get(os.path.basename(item.replace("\\", "/"))):
