@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
     from histoclf.persistence._model_file import load_model, save_model
+    from histoclf.persistence._read_card import read_card
     from histoclf.preprocessing._augmentation import Augmentation
     from histoclf.preprocessing._labels import LabelCleaner
     from histoclf.preprocessing._scaling import PixelScaler
@@ -49,6 +50,7 @@ __all__ = [
     "find_patches",
     "load_model",
     "make_patches",
+    "read_card",
     "review_labels",
     "save_model",
 ]
@@ -70,6 +72,7 @@ _MODULE_OF = {
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",
+    "read_card": "histoclf.persistence._read_card",
     "review_labels": "histoclf.evaluation._review",
     "save_model": "histoclf.persistence._model_file",
 }

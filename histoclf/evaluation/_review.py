@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
 from histoclf.classifiers._folds import check_groups, make_folds, shared_patients
 from histoclf.classifiers._labels import check_labels
+from histoclf.classifiers._metadata import takes
 from histoclf.classifiers._places import find_places
 from histoclf.evaluation._baselines import looks_at_neighbours
 from histoclf.evaluation._confident_learning import ENGINES, FILTERS, SCORES, confident_joint, find_issues
 from histoclf.evaluation._label_review import LabelReview
-from histoclf.evaluation._out_of_fold import Task, gather_warnings, run_folds, stack_probabilities
 from histoclf.evaluation._ranking import Table, join_duplicates, link_patients, rank_issues
 from histoclf.evaluation._result import Evaluation
 from histoclf.io._items import item_names
+from histoclf.preprocessing._labels import take_rows
 
 _ROW_SUM_TOLERANCE = 1e-3
 
@@ -98,7 +101,7 @@ def review_labels(
     n_jobs : int, default=None
         Number of folds to run at a time; None is one.
     verbose : int, default=0
-        1 says which fold is running.
+        1 says how many folds are done.
 
     Returns
     -------
@@ -208,13 +211,31 @@ def _ask(
         groups, coords = places.groups, places.coords
     linked = link_patients(groups, question.twins, len(question.y))
     folds = make_folds(question.y, linked, cv, random_state)
-    results = run_folds(
-        Task(estimator, question.X, question.y, groups, coords, folds), n_jobs=n_jobs, verbose=verbose
-    )
-    found = gather_warnings(results)
-    if shared := shared_patients(folds, groups):
-        found.append(f"{len(shared)} patients were both trained on and tested on, as cv wanted it.")
-    return _Answer(stack_probabilities(results, folds, len(question.y)), found)
+    question = replace(question, groups=groups, coords=coords)
+    jobs = (delayed(_answer)(estimator, question, train, test) for train, test in folds)
+    probabilities = np.full((len(question.y), len(np.unique(question.y))), np.nan)
+    for (_, test), answer in zip(folds, Parallel(n_jobs=n_jobs, verbose=verbose)(jobs), strict=True):
+        probabilities[test] = answer
+    shared = shared_patients(folds, groups)
+    said = f"{len(shared)} patients were both trained on and tested on, as cv wanted it."
+    return _Answer(probabilities, [said] if shared else [])
+
+
+def _answer(estimator: Any, question: _Question, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Fit a clone on one part, and let it answer for the other."""
+    known = {"groups": question.groups, "coords": question.coords}
+
+    def metadata(method: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        taken = {name: v for name, v in known.items() if v is not None and takes(estimator, method, name)}
+        return {name: values[rows] for name, values in taken.items()}
+
+    fitted = clone(estimator).fit(take_rows(question.X, train), question.y[train], **metadata("fit", train))
+    if not np.array_equal(fitted.classes_, np.unique(question.y)):
+        raise ValueError(
+            f"{type(fitted).__name__} has the classes {np.asarray(fitted.classes_).tolist()}, but y has "
+            f"{np.unique(question.y).tolist()}. Expected the same; clean y before the review (LabelCleaner)."
+        )
+    return fitted.predict_proba(take_rows(question.X, test), **metadata("predict_proba", test))
 
 
 def _take_probabilities(source: Any, question: _Question) -> _Answer:
