@@ -6,6 +6,7 @@ pixels and no names of patients or files.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,7 @@ _INTENDED_USE = (
     "Research on histology patches like those it was trained on: same tissue, stain, magnification and kind "
     "of scanner."
 )
-_RESTRICTION = "Not for clinical use. It is no medical device, and must not decide about patients."
+_RESTRICTION = "NOT FOR CLINICAL USE: it is no medical device, and must not decide about patients."
 _FACTORS = (
     "Results depend on patient, tissue, stain, scanner, laboratory and magnification. How well it does on "
     "others than those of the training data is unknown unless the evaluation says so."
@@ -106,7 +107,9 @@ def _details(estimator: Any, inner: Any) -> dict[str, Any]:
 
 
 def _say(value: Any) -> str:
-    """Write a parameter; not the address of a function, which is another one in each process."""
+    """Write a parameter: of a path the last part, and no address, which is another one in each process."""
+    if isinstance(value, str | os.PathLike):
+        value = os.path.basename(os.fspath(value))
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))[:_LONGEST]
 
 
@@ -129,7 +132,7 @@ def _backbone(inner: Any) -> dict[str, Any] | None:
     known = APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
     return {
         "name": backbone.describe(),
-        "weights": "random" if weights is None else str(weights),
+        "weights": "random" if weights is None else os.path.basename(weights),
         "licence": backbone.licence or "unknown",
         "megabytes": round(sum(array.nbytes for array in inner._extractor.weights) / 1e6, 1),
         "download_megabytes": None if known is None else known.megabytes,

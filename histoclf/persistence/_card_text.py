@@ -26,7 +26,7 @@ def card_to_text(card: dict[str, Any]) -> str:
     details = card["model_details"]
     sections = {
         "Model details": _details(details),
-        "Intended use": [card["intended_use"], card["restriction"].upper()],
+        "Intended use": [card["intended_use"], card["restriction"]],
         "Factors": [card["factors"]],
         "Input": [card["input"]["description"]],
         "Training data": _training(card["training_data"], card["classes"]),
@@ -103,7 +103,8 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     lines = [["", *(name.replace("_", " ") for name in names)]]
     lines += [[row["name"], *(_score(row, name) for name in names)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines]
+    padded = ((text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+    return ["  ".join(line).rstrip() for line in padded]
 
 
 def _score(row: dict[str, Any], name: str) -> str:
