@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class _Question:
     X: Any
     y: np.ndarray
     groups: np.ndarray | None
-    coords: Any
+    coords: np.ndarray | None
     twins: list[np.ndarray]
 
 
@@ -143,21 +143,13 @@ def review_labels(
     >>> review.issues[0].row, review.issues[0].suggested
     (0, 'benign')
     """
-    for name, value, known in (
-        ("filter_by", filter_by, FILTERS),
-        ("rank_by", rank_by, SCORES),
-        ("engine", engine, ENGINES),
-    ):
-        if value not in known:
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, known))}.")
+    _check_choices(filter_by=(filter_by, FILTERS), rank_by=(rank_by, SCORES), engine=(engine, ENGINES))
     y = check_labels(y)
     check_consistent_length(X, y, groups, coords)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has only 1 class, '{classes[0]}'. Expected at least 2 that can be mixed up.")
-    if groups is None and isinstance(source, Evaluation):
-        groups = source.groups
-    groups = None if groups is None else check_groups(groups, len(y))
+    groups, coords = _locate(source, X, groups, coords, len(y))
     twins = join_duplicates(duplicates, len(y))
     question = _Question(X, y, groups, coords, twins)
     if isinstance(source, Evaluation):
@@ -179,6 +171,23 @@ def review_labels(
         confident_joint=confident_joint(*known_part),
         warnings=(*_warn(groups, tested), *answer.warnings),
     )
+
+
+def _check_choices(**choices: tuple[str, Sequence[str]]) -> None:
+    for name, (value, known) in choices.items():
+        if value not in known:
+            raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, known))}.")
+
+
+def _locate(source: Any, X: Any, groups: Any, coords: Any, n_samples: int) -> tuple[Any, Any]:
+    """Find the patients, and positions where they are needed."""
+    if groups is None and isinstance(source, Evaluation):
+        groups = source.groups
+    groups = None if groups is None else check_groups(groups, n_samples)
+    if not (hasattr(source, "fit") and looks_at_neighbours(source)):
+        return groups, None
+    places = find_places(X, groups, coords)
+    return places.groups, places.coords
 
 
 def _take_evaluation(evaluation: Evaluation, question: _Question) -> _Answer:
@@ -207,18 +216,13 @@ def _ask(
             f"review_labels needs probabilities, but {type(estimator).__name__} has no predict_proba. "
             "Expected a classifier that has it; CalibratedClassifierCV(estimator) adds it."
         )
-    groups, coords = question.groups, question.coords
-    if looks_at_neighbours(estimator):
-        places = find_places(question.X, groups, coords)
-        groups, coords = places.groups, places.coords
-    linked = link_patients(groups, question.twins, len(question.y))
+    linked = link_patients(question.groups, question.twins, len(question.y))
     folds = make_folds(question.y, linked, cv, random_state)
-    question = replace(question, groups=groups, coords=coords)
     jobs = (delayed(_answer)(estimator, question, train, test) for train, test in folds)
     probabilities = np.full((len(question.y), len(np.unique(question.y))), np.nan)
     for (_, test), answer in zip(folds, Parallel(n_jobs=n_jobs, verbose=verbose)(jobs), strict=True):
         probabilities[test] = answer
-    shared = shared_patients(folds, groups)
+    shared = shared_patients(folds, question.groups)
     said = f"{len(shared)} patients were both trained on and tested on, as cv wanted it."
     return _Answer(probabilities, [said] if shared else [])
 

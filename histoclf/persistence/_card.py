@@ -128,11 +128,10 @@ def _backbone(inner: Any) -> dict[str, Any] | None:
     backbone = getattr(inner, "backbone_", None)
     if backbone is None:
         return None
-    weights = inner.weights if inner.weights is None or backbone.kind == "application" else "of the file"
     known = APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
     return {
         "name": backbone.describe(),
-        "weights": "random" if weights is None else os.path.basename(weights),
+        "weights": _origin(inner.weights, backbone.kind),
         "licence": backbone.licence or "unknown",
         "megabytes": round(sum(array.nbytes for array in inner._extractor.weights) / 1e6, 1),
         "download_megabytes": None if known is None else known.megabytes,
@@ -140,6 +139,13 @@ def _backbone(inner: Any) -> dict[str, Any] | None:
         "preprocessing": backbone.preprocessing,
         "digest": backbone.digest,
     }
+
+
+def _origin(weights: Any, kind: str) -> str:
+    """Say where weights are from; "imagenet" means those of a network of the user's own, if it is one."""
+    if weights is None:
+        return "random"
+    return "its own" if weights == "imagenet" and kind != "application" else os.path.basename(weights)
 
 
 def _input(inner: Any) -> dict[str, Any]:

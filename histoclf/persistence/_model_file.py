@@ -33,7 +33,7 @@ def save_model(
     In it is a model card [1]_: classes, patients and patches it was trained on, with a fingerprint of the
     images; what it takes as input; versions of packages; the licence of a backbone; that it is not for
     clinical use; and scores with intervals and baselines, if `evaluation` is given. `read_card` and
-    ``histoclf show`` read it. It names neither patients nor files.
+    ``histoclf show`` read it. The card names neither patients nor files.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from histoclf import evaluate, review_labels
+from histoclf import SlideContextClassifier, evaluate, review_labels
 from histoclf.evaluation._label_review import CONFLICT, UNLIKELY
 from histoclf.evaluation._ranking import join_duplicates, link_patients
 from histoclf.exceptions import InputContractError, SplitError
@@ -47,6 +47,13 @@ def test_an_evaluation_and_its_probabilities_give_the_same():
     from_probabilities = review_labels(evaluation.probabilities, X, Y, groups=GROUPS)
     from_classifier = review_labels(LogisticRegression(), X, Y, groups=GROUPS, cv=3)
     assert from_evaluation.issues == from_probabilities.issues == from_classifier.issues
+
+
+def test_a_classifier_of_whole_slides_gets_its_slides():
+    context = SlideContextClassifier(LogisticRegression(), radius=16.0, weight=0.0)
+    coords = np.column_stack([np.arange(N) % 12, np.zeros(N)]) * 16.0
+    review = review_labels(context, X, Y, groups=GROUPS, coords=coords)
+    assert review.issues == review_labels(LogisticRegression(), X, Y, groups=GROUPS).issues
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
