@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
+    from histoclf.classifiers._label_corrections import LabelCorrections
     from histoclf.classifiers._slide_context import SlideContextClassifier
     from histoclf.classifiers._transfer import HistoTransferClassifier
     from histoclf.datasets._synthetic import make_patches
     from histoclf.evaluation._compare import compare
     from histoclf.evaluation._evaluate import evaluate
+    from histoclf.evaluation._review import review_labels
     from histoclf.io._image_loader import ImageLoader
     from histoclf.io._patches import find_patches
     from histoclf.persistence._model_file import load_model, save_model
+    from histoclf.persistence._read_card import read_card
     from histoclf.preprocessing._augmentation import Augmentation
     from histoclf.preprocessing._labels import LabelCleaner
     from histoclf.preprocessing._scaling import PixelScaler
@@ -48,6 +51,7 @@ __all__ = [
     "ImageLoader",
     "LabelCleaner",
     "LabelCleaningClassifier",
+    "LabelCorrections",
     "PatientCalibrationDisplay",
     "PatientLearningCurveDisplay",
     "PatientScoresDisplay",
@@ -64,6 +68,8 @@ __all__ = [
     "find_patches",
     "load_model",
     "make_patches",
+    "read_card",
+    "review_labels",
     "save_model",
 ]
 
@@ -78,6 +84,7 @@ _MODULE_OF = {
     "ImageLoader": "histoclf.io._image_loader",
     "LabelCleaner": "histoclf.preprocessing._labels",
     "LabelCleaningClassifier": "histoclf.classifiers._label_cleaning",
+    "LabelCorrections": "histoclf.classifiers._label_corrections",
     "PatientCalibrationDisplay": "histoclf.report._calibration",
     "PatientLearningCurveDisplay": "histoclf.report._learning_curve",
     "PatientScoresDisplay": "histoclf.report._patients",
@@ -92,6 +99,8 @@ _MODULE_OF = {
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",
+    "read_card": "histoclf.persistence._read_card",
+    "review_labels": "histoclf.evaluation._review",
     "save_model": "histoclf.persistence._model_file",
 }
 

@@ -20,7 +20,7 @@ MOST_LINES_IN_A_BODY = 40
 # Loaded only by the work that needs them, so that a listing of files answers at once. (pandas is not among
 # them: scikit-learn loads it wherever it is installed.)
 HEAVY = {"tensorflow", "keras", "scikeras", "matplotlib", "imblearn"}
-OPTIONAL = {"imblearn", "matplotlib", "pandas", "psutil"}
+OPTIONAL = {"cleanlab", "imblearn", "jinja2", "matplotlib", "pandas", "psutil"}
 ROOMS_WITHOUT_A_NETWORK = {"io", "preprocessing", "datasets", "metrics"}
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef

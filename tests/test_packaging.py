@@ -63,7 +63,7 @@ def test_the_environment_satisfies_every_bound(setup_cfg):
 
 def test_only_extras_hold_what_is_optional(setup_cfg):
     extras = setup_cfg["options.extras_require"]
-    assert set(extras) == {"openvino", "onnx", "hub", "report", "test", "docs", "dev"}
+    assert set(extras) == {"openvino", "onnx", "hub", "report", "cleanlab", "test", "docs", "dev"}
     assert "histoclf[test,docs]" in extras["dev"]
 
 
@@ -116,6 +116,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
         about = archive.read(f"histoclf-{histoclf.__version__}.dist-info/METADATA").decode()
     modules = {str(path.relative_to(REPO)) for path in (REPO / "histoclf").rglob("*.py")}
-    assert files == modules | {"histoclf/py.typed"}
+    templates = {str(path.relative_to(REPO)) for path in (REPO / "histoclf/report/templates").iterdir()}
+    assert files == modules | templates | {"histoclf/py.typed"}
     assert "License-Expression: BSD-3-Clause" in about
     assert "Requires-Python: >=3.11" in about

@@ -154,8 +154,8 @@ def _as_images(X: Any, image_shape: tuple[int, int, int] | None, name: str) -> n
         X = X.reshape(len(X), *image_shape)
     if X.ndim != 4 or X.shape[3] not in (1, 3):
         raise InputContractError(
-            f"{name} has shape {X.shape}, which are no images. Expected paths of image files, images of shape "
-            "(n, height, width, 1 or 3), or the same flattened beside image_shape."
+            f"{name} has shape {X.shape}, which are no images. Expected paths of image files, images of "
+            "shape (n, height, width, 1 or 3), or the same flattened beside image_shape."
         )
     return X
 

@@ -128,9 +128,7 @@ def _of_scale(gray: Floats, scale: int, first: int) -> Keypoints:
 def _corners(blurred: Floats, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the strongest corners of each image: number of the image, and y and x in whole pixels."""
     slope_y, slope_x = np.gradient(blurred, axis=(1, 2))
-    xx, yy, xy = (
-        blur(product, 1.5 * sigma) for product in (slope_x**2, slope_y**2, slope_x * slope_y)
-    )
+    xx, yy, xy = (blur(product, 1.5 * sigma) for product in (slope_x**2, slope_y**2, slope_x * slope_y))
     # The harmonic mean of the two curvatures (Brown et al. 2005): it needs no constant, unlike Harris'.
     strength = (xx * yy - xy**2) / (xx + yy + 1e-9)
     size = int(2 * round(sigma) + 1)

@@ -1,9 +1,9 @@
 """Which images may show the same tissue, and how one would lie on the other: from points that look alike.
 
-No pair of images is compared that has no pair of points in common. Points are sorted into cells around some of
-them, and each is compared with the points of the nearest cells only (an inverted file, Jégou, Douze & Schmid
-2011). A pair of points says how one image would lie on the other; where two pairs agree, the pair of images
-is looked at more closely (a Hough transform, Lowe 2004).
+No pair of images is compared that has no pair of points in common. Points are sorted into cells around some
+of them, and each is compared with the points of the nearest cells only (an inverted file, Jégou, Douze &
+Schmid 2011). A pair of points says how one image would lie on the other; where two pairs agree, the pair of
+images is looked at more closely (a Hough transform, Lowe 2004).
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def find_candidates(points: Keypoints, side_of: np.ndarray | None = None) -> Can
     return _agree(points, *_look_alike(points, side_of))
 
 
-def _look_alike(
-    points: Keypoints, side_of: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _look_alike(points: Keypoints, side_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find pairs of points, and whether the one looks like the other's mirror image."""
     n = len(points)
     n_cells = int(np.clip(n // _PER_CELL, 1, _MOST_CELLS))

@@ -156,7 +156,9 @@ def _align(stack: Floats, pairs: Candidates, step: int, n_steps: int) -> Candida
         first, second = (
             (values - (values * inside).sum(axis=1, keepdims=True) / n) * inside for values in (first, second)
         )
-        both, one, other = ((a * b).sum(axis=1) for a, b in ((first, second), (first, first), (second, second)))
+        both, one, other = (
+            (a * b).sum(axis=1) for a, b in ((first, second), (first, first), (second, second))
+        )
         score = both / np.sqrt(one * other + 1e-9)
         best, best_score = _better(best, best_score, pairs, score)
         gain = np.maximum(both / (one + 1e-9), 0.05)[:, None]
@@ -189,9 +191,7 @@ def _step(
     jacobian = np.concatenate([slope[:, :, None] * around for slope in slopes], axis=2)
     weighted = jacobian * trust[:, :, None]
     curvature = weighted.swapaxes(1, 2) @ jacobian
-    curvature += np.eye(6) * (
-        _CAUTION * np.trace(curvature, axis1=1, axis2=2)[:, None, None] / 6 + 1e-6
-    )
+    curvature += np.eye(6) * (_CAUTION * np.trace(curvature, axis1=1, axis2=2)[:, None, None] / 6 + 1e-6)
     change = np.linalg.solve(curvature, weighted.swapaxes(1, 2) @ missing[:, :, None])[..., 0]
     change = np.clip(change, -_LONGEST_STEP, _LONGEST_STEP).reshape(-1, 2, 3)
     turn = change[..., :2] / centre

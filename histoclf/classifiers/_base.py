@@ -24,6 +24,7 @@ from histoclf.classifiers._reading import InputFormat, open_again, open_training
 from histoclf.classifiers._sources import ImageSource, ReadImages
 from histoclf.classifiers._spelling import did_you_mean
 from histoclf.classifiers._split import split_validation
+from histoclf.classifiers._training_data import describe_training
 from histoclf.exceptions import ModelFileError
 from histoclf.io._names import read_names
 from histoclf.io._paths import as_paths
@@ -274,14 +275,15 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         image_format, source = self._open(X, resume)
         check_consistent_length(X, y, groups)
         known = self._learn_classes(y, resume, classes)
-        groups = self._patients_of(X, groups, hold_out)
+        patients = self._patients_of(X, groups, hold_out)
         self._say(image_format.describe())
         images = self._take_in(source, self.on_error)
         settle_failures(images.failures, images.kept, len(source), self.on_error, stacklevel=5)
-        data = self._prepare(images, y, known, sample_weight, groups, hold_out)
+        data = self._prepare(images, y, known, sample_weight, patients, hold_out)
         self.classes_, self.input_format_, self.image_shape_ = known, image_format, image_format.image_shape
         self.validation_indices_ = images.kept[data.validation]
         self.n_skipped_ = len(y) - len(images.kept)
+        self.training_data_ = describe_training(X, y, groups, source, images.kept, continued=resume)
         self._say(self._describe_parts(data))
         self._train(data, resume, one_epoch)
         if not one_epoch:  # after one epoch of many, having learned little is no fault

@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from histoclf._validation import HasMethods, fit_context
+from histoclf.classifiers._label_corrections import LabelCorrections
 from histoclf.exceptions import LabelError
 from histoclf.preprocessing._labels import LabelCleaner, take_rows
 
@@ -88,6 +89,9 @@ class LabelCleaningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         on it, not on the wrapper.
     cleaner : LabelCleaner, default=None
         How to clean; None is ``LabelCleaner()``. It is cloned.
+    corrections : LabelCorrections, default=None
+        Decisions about single labels, spelled as after cleaning. `fit` applies them to its own rows; `score`,
+        scorers and splitters never see them, so in cross-validation test labels stay as they are.
 
     Attributes
     ----------
@@ -144,11 +148,19 @@ class LabelCleaningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "cleaner": [LabelCleaner, None],
+        "corrections": [LabelCorrections, None],
     }
 
-    def __init__(self, estimator: Any, *, cleaner: LabelCleaner | None = None) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        cleaner: LabelCleaner | None = None,
+        corrections: LabelCorrections | None = None,
+    ) -> None:
         self.estimator = estimator
         self.cleaner = cleaner
+        self.corrections = corrections
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> "LabelCleaningClassifier":
@@ -173,12 +185,18 @@ class LabelCleaningClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         Raises
         ------
         LabelError
-            If labels are missing or unknown and the cleaner's ``on_unknown="raise"``, or if none is left.
+            If labels are missing or unknown and the cleaner's ``on_unknown="raise"``, if none is left, or if
+            corrected labels have changed since they were reviewed.
         """
         self.cleaner_ = clone(self.cleaner or LabelCleaner()).fit(y)
         names, kept = self.cleaner_.clean(y)
         X, params = _keep_rows(X, self._route("fit", sample_weight, fit_params), kept, y)
-        self.estimator_ = clone(self.estimator).fit(X, self._target(y, names, kept), **params)
+        labels = self._target(y, names, kept)
+        if self.corrections is not None:
+            corrected, kept = self.corrections.apply(X, labels)
+            X, params = _keep_rows(X, params, kept, labels)
+            labels = corrected[kept]
+        self.estimator_ = clone(self.estimator).fit(X, labels, **params)
         return self
 
     def _target(self, y: Any, names: NDArray[np.str_], kept: NDArray[np.intp]) -> NDArray[Any]:

@@ -154,6 +154,9 @@ class HistoTransferClassifier(TwoStageClassifier):
         Where the patients of the held-out part were known from.
     n_skipped_ : int
         Number of files left out under ``on_error="skip"``.
+    training_data_ : dict
+        Number of patches and patients, patches of each class, and a hash over the contents of the images, for
+        the model card.
 
     Warns
     -----

@@ -76,6 +76,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_train(commands)
     _add_predict(commands)
+    _add_show(commands)
     return parser
 
 
@@ -156,6 +157,17 @@ def _add_predict(commands: Any) -> None:
         default="raise",
         help="what to do about unreadable images; 'skip' gives them an empty row",
     )
+
+
+def _add_show(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "show",
+        "print the card of a saved classifier",
+        "What it is, what it was trained on, how good it was found to be, and what it is not for.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="file that 'histoclf train' wrote")
+    parser.add_argument("--json", action="store_true", help="print the card as JSON")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -5,6 +5,7 @@ from histoclf.evaluation._curve import CurvePoint, LearningCurve
 from histoclf.evaluation._evaluate import evaluate
 from histoclf.evaluation._identity import IdentityProbe
 from histoclf.evaluation._inflation import Inflation
+from histoclf.evaluation._label_review import LabelIssue, LabelReview
 from histoclf.evaluation._paired import Comparison
 from histoclf.evaluation._result import Evaluation
 from histoclf.evaluation._rows import Row
@@ -17,6 +18,8 @@ __all__ = [
     "EvaluationComparison",
     "IdentityProbe",
     "Inflation",
+    "LabelIssue",
+    "LabelReview",
     "LearningCurve",
     "Row",
     "compare",

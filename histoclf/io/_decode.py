@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -206,6 +207,33 @@ def encode_png(image: np.ndarray, path: str | os.PathLike[str]) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def encode_webp(image: np.ndarray, *, quality: int = 80) -> bytes:
+    """Encode an 8-bit image for a page that holds its pictures itself, where every byte counts.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3) or (height, width), dtype uint8
+        RGB or grayscale, 0-255.
+    quality : int, default=80
+        0 to 100; what is lost at 80 is not seen on a screen.
+
+    Returns
+    -------
+    data : bytes
+        Content of a WebP file.
+
+    Raises
+    ------
+    TypeError
+        If `image` is not uint8.
+    """
+    if image.dtype != np.uint8:
+        raise TypeError(f"encode_webp takes uint8 images (0-255), got {image.dtype}.")
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="WEBP", quality=quality)
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -37,8 +37,8 @@ def pack(document: dict[str, Any], arrays: list[np.ndarray]) -> bytes:
     return body + _digest(body)
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Undo `pack`.
+def unpack(data: bytes, *, arrays: bool = True) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Undo `pack`; without `arrays` their list is empty.
 
     Raises
     ------
@@ -50,10 +50,11 @@ def unpack(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _refuse_bombs(archive, len(data))
             document = json.loads(archive.read(_DOCUMENT))
-            arrays = [_from_npy(archive.read(_name(i))) for i in range(len(archive.namelist()) - 1)]
+            n_arrays = len(archive.namelist()) - 1 if arrays else 0
+            found = [_from_npy(archive.read(_name(i))) for i in range(n_arrays)]
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, MemoryError, RecursionError) as error:
         raise ModelFileError(f"it is not built like a model file of histoclf: {error}") from error
-    return document, arrays
+    return document, found
 
 
 def _check_seal(data: bytes) -> None:

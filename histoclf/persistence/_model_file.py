@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,30 @@ from sklearn.utils.validation import check_is_fitted
 
 from histoclf.exceptions import ModelFileError
 from histoclf.io._atomic import write_atomically
-from histoclf.persistence._archive import pack, unpack
+from histoclf.persistence._archive import pack
+from histoclf.persistence._card import build_card
+from histoclf.persistence._document import FORMAT, read_document
 from histoclf.persistence._encoding import Encoder, decode_estimator
 from histoclf.persistence._registry import ESTIMATORS
 
-# To the next maintainer: raise this number in the same change that makes files which the version before
-# cannot read (a new rule in _encoding.py and a new parameter of a classifier do, a new learned attribute does
-# not), and keep reading all lower numbers. Three things must never change, or old versions can no longer tell
-# a newer file from a broken one: the file is a zip, its comment ends in the SHA-256 of all bytes before it,
-# and "model.json" has "format".
-FORMAT = 1
 
-
-def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
+def save_model(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    evaluation: Any = None,
+    card: dict[str, str] | None = None,
+) -> None:
     """Save a fitted classifier to one file that holds no pickle.
 
     The file is a zip of a JSON document and NumPy arrays with a checksum. It holds the parameters and what
     was learned, no training pixels, and is written beside its place and then moved there, so that a crash
     cannot leave half a model.
+
+    In it is a model card [1]_: classes, patients and patches it was trained on, with a fingerprint of the
+    images; what it takes as input; versions of packages; the licence of a backbone; that it is not for
+    clinical use; and scores with intervals and baselines, if `evaluation` is given. `read_card` and
+    ``histoclf show`` read it. The card names neither patients nor files.
 
     Parameters
     ----------
@@ -36,11 +41,19 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
         Fitted, the last one around one of the first two. Of a search, save ``best_estimator_``.
     path : str or path-like
         File to write; an existing one is replaced.
+    evaluation : Evaluation, default=None
+        What :func:`histoclf.evaluate` returned for this kind of classifier, for the card; or the
+        ``"evaluation"`` of a card that was read. None says in the card that nothing is known.
+    card : dict of str to str, default=None
+        Sections of the card in your own words: "intended_use", "factors", "ethical_considerations",
+        "caveats".
 
     Raises
     ------
     TypeError
         If `estimator` is not a classifier of this package, or a parameter is of a type that has no rule.
+    ValueError
+        If the evaluation is of other classes, or the card has no such section.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     FileNotFoundError, IsADirectoryError
@@ -49,6 +62,11 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     load_model : Load it again.
+    read_card : Read the card alone.
+
+    References
+    ----------
+    .. [1] M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
     Examples
     --------
@@ -71,7 +89,12 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     encoder = Encoder()
     from histoclf import __version__
 
-    heading = {"format": FORMAT, "histoclf": __version__, "class": type(estimator).__name__}
+    heading = {
+        "format": FORMAT,
+        "histoclf": __version__,
+        "class": type(estimator).__name__,
+        "card": build_card(estimator, evaluation, card),
+    }
     document = heading | encoder.encode_estimator(estimator)
     write_atomically(Path(path), pack(document, encoder.arrays))
 
@@ -110,18 +133,16 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     Traceback (most recent call last):
     FileNotFoundError: ...
     """
-    path = Path(path)
-    _check_source(path)
-    try:
-        document, arrays = unpack(path.read_bytes())
-        _check_format(document)
-        return _rebuild(document, arrays)
-    except ModelFileError as error:
-        raise ModelFileError(f"{str(path)!r} cannot be loaded: {error}.") from error
+    return read_document(path, _rebuild)
 
 
 def _rebuild(document: dict[str, Any], arrays: list[Any]) -> Any:
     """Put an estimator together; whatever does not fit is the file's fault."""
+    if document.get("class") not in list(ESTIMATORS):  # it may be anything, hashable or not
+        raise ModelFileError(
+            f"it holds a {document.get('class')!r}, which is none of the classes that may be loaded: "
+            f"{sorted(ESTIMATORS)}"
+        )
     try:
         estimator = decode_estimator(ESTIMATORS[document["class"]], document, arrays)
         check_is_fitted(estimator)
@@ -154,31 +175,4 @@ def _check_target(path: Path) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"There is no folder {str(path.parent)!r} to write {path.name!r} into; make it first."
-        )
-
-
-def _check_source(path: Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder. Expected a file that save_model wrote.")
-    if path.exists():
-        return
-    siblings = os.listdir(path.parent) if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, siblings, n=1)
-    cure = f"; did you mean {str(path.parent / close[0])!r}?" if close else "; check the path."
-    raise FileNotFoundError(f"There is no model file {str(path)!r}{cure}")
-
-
-def _check_format(document: Any) -> None:
-    if not isinstance(document, dict) or type(document.get("format")) is not int:
-        raise ModelFileError("it states no format, so histoclf did not write it")
-    found = document["format"]
-    if found > FORMAT:
-        raise ModelFileError(
-            f"it is of format {found}, written by histoclf {document.get('histoclf')}, and this version "
-            f"reads formats up to {FORMAT}; upgrade histoclf"
-        )
-    if document.get("class") not in list(ESTIMATORS):  # it may be anything, hashable or not
-        raise ModelFileError(
-            f"it holds a {document.get('class')!r}, which is none of the classes that may be loaded: "
-            f"{sorted(ESTIMATORS)}"
         )

@@ -1,4 +1,4 @@
-"""Pictures of what was learned and answered; they need matplotlib, the extra ``report``."""
+"""Pictures of what was learned and answered, and pages for people; they need the extra ``report``."""
 
 from histoclf.report._augmentation import AugmentationDisplay
 from histoclf.report._calibration import PatientCalibrationDisplay

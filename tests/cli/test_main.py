@@ -18,7 +18,7 @@ def test_help_answers_at_once_and_names_the_commands(child_env):
     done = run(child_env, "--help")
     assert time.perf_counter() - start < 1.5
     assert done.returncode == 0
-    assert all(command in done.stdout for command in ("demo", "evaluate", "train", "predict"))
+    assert all(command in done.stdout for command in ("demo", "evaluate", "train", "predict", "show"))
 
 
 def test_the_import_is_light(child_env):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from histoclf.exceptions import ImageReadError
 from histoclf.io import _decode
-from histoclf.io._decode import decode_image, encode_png, probe_size, resize_image
+from histoclf.io._decode import decode_image, encode_png, encode_webp, probe_size, resize_image
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.tiff", "a.bmp", "A.PNG"])
@@ -262,3 +262,17 @@ def test_real_files_of_every_format_are_read(real_data):
         assert image.shape == (*size, 3)
         assert probe_size(path) == size
         assert image.std() > 0
+
+
+@pytest.mark.parametrize("shape", [(20, 30, 3), (20, 30)])
+def test_webp_in_memory_is_small_and_looks_the_same(shape, tmp_path):
+    image = np.full(shape, 120, dtype=np.uint8)
+    data = encode_webp(image)
+    assert len(data) < 200
+    (tmp_path / "a.webp").write_bytes(data)
+    np.testing.assert_allclose(decode_image(tmp_path / "a.webp"), np.full((20, 30, 3), 120), atol=3)
+
+
+def test_webp_of_floats_is_refused():
+    with pytest.raises(TypeError, match="encode_webp takes uint8 images"):
+        encode_webp(np.zeros((2, 2, 3)))
