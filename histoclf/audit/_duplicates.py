@@ -24,7 +24,7 @@ _BLOCK = 64  # images described at a time
 class Duplicates:
     """Pairs of images that show the same tissue.
 
-    Attributes
+    Parameters
     ----------
     pairs : ndarray of shape (n_pairs, 2), int
         Row numbers, the smaller one first; sorted by row.

@@ -126,7 +126,7 @@ def _score(stack: Floats, solid: Floats, pairs: Candidates, step: int) -> np.nda
     places = _grid(step)
     block = np.minimum(places * _BLOCKS // SIDE, _BLOCKS - 1).astype(int) @ [1, _BLOCKS]
     in_block = np.eye(_BLOCKS**2, dtype=np.float32)[block]
-    first, second, inside, there = _overlay(stack, pairs, places)
+    first, second, inside, _ = _overlay(stack, pairs, places)
     evidence = _overlay(solid, pairs, places)
     products = (first * second, first**2, second**2, evidence[0] * evidence[1])
     both, one, other, structure = ((product * inside) @ in_block for product in products)
