@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from histoclf import exceptions
 
 if TYPE_CHECKING:
+    from histoclf.audit._duplicates import find_duplicates
+    from histoclf.audit._leakage import assert_no_leakage, audit_cv, audit_split
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
@@ -61,10 +63,14 @@ __all__ = [
     "StainNormalizer",
     "TrainingHistoryDisplay",
     "__version__",
+    "assert_no_leakage",
+    "audit_cv",
+    "audit_split",
     "clean_scorer",
     "compare",
     "evaluate",
     "exceptions",
+    "find_duplicates",
     "find_patches",
     "load_model",
     "make_patches",
@@ -93,9 +99,13 @@ _MODULE_OF = {
     "SlideMapDisplay": "histoclf.report._slide_map",
     "StainNormalizer": "histoclf.preprocessing._stains",
     "TrainingHistoryDisplay": "histoclf.report._history",
+    "assert_no_leakage": "histoclf.audit._leakage",
+    "audit_cv": "histoclf.audit._leakage",
+    "audit_split": "histoclf.audit._leakage",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
     "compare": "histoclf.evaluation._compare",
     "evaluate": "histoclf.evaluation._evaluate",
+    "find_duplicates": "histoclf.audit._duplicates",
     "find_patches": "histoclf.io._patches",
     "load_model": "histoclf.persistence._model_file",
     "make_patches": "histoclf.datasets._synthetic",

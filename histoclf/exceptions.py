@@ -35,6 +35,23 @@ class SplitError(ValueError):
     """No honest split into a training and a validation part exists for this data."""
 
 
+class LeakageError(ValueError):
+    """Something of the test part stands in the training part.
+
+    Attributes
+    ----------
+    report : histoclf.audit.LeakageReport
+        What it is.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+    def __reduce__(self):
+        return type(self), (str(self), self.report)
+
+
 class LabelError(ValueError):
     """Labels that cannot be understood; the message names them."""
 

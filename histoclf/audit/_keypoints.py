@@ -10,6 +10,7 @@ descriptor.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,7 @@ def mirrored(descriptor: np.ndarray) -> np.ndarray:
     return descriptor.reshape(-1, SAMPLES, SAMPLES)[:, ::-1].reshape(len(descriptor), -1)
 
 
-def sample(stack: np.ndarray, image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def sample(stack: Any, image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Read images (n, SIDE, SIDE) between pixels, bilinearly; beyond the border they go on mirrored."""
     x, y = _reflect(x), _reflect(y)
     left, top = np.minimum(x.astype(np.int32), SIDE - 2), np.minimum(y.astype(np.int32), SIDE - 2)
@@ -95,7 +96,7 @@ def sample(stack: np.ndarray, image: np.ndarray, x: np.ndarray, y: np.ndarray) -
     return upper * (1 - down) + lower * down
 
 
-def blur(stack: np.ndarray, sigma: float) -> np.ndarray:
+def blur(stack: Any, sigma: float) -> np.ndarray:
     """Blur each image of a stack."""
     return ndimage.gaussian_filter(stack, (0, sigma, sigma), mode="reflect", truncate=3.0)
 

@@ -8,6 +8,8 @@ places count where the structure runs in two directions.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,7 +65,8 @@ def register(canvases: np.ndarray, candidates: Candidates, least: float) -> tupl
 
 def _register(canvases: np.ndarray, pairs: Candidates, least: float) -> tuple[Candidates, np.ndarray]:
     images, numbers = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
-    local = Candidates(*np.split(numbers, 2), pairs.matrix, pairs.shift)
+    first, second = np.split(numbers, 2)
+    local = Candidates(first, second, pairs.matrix, pairs.shift)
     gray = canvases[images].astype(np.float32)
     rough, fine = (_band(gray, *band) for band in (_ROUGH, _FINE))
     solid = _solid(fine)
@@ -111,7 +114,7 @@ def _grid(step: int) -> np.ndarray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def _overlay(stack: Floats, pairs: Candidates, places: np.ndarray) -> tuple[Floats, Floats, Floats, Floats]:
+def _overlay(stack: Floats, pairs: Candidates, places: np.ndarray) -> tuple[Any, Any, Any, np.ndarray]:
     """Read both images where they overlap: first, second, 1 inside of the second, and x and y there."""
     there = pairs.on(places)
     inside = ((there >= 0) & (there <= SIDE - 1)).all(axis=2).astype(np.float32)
