@@ -1,7 +1,8 @@
-"""Does anything of the test part stand in the training part: a patient, an image, or a changed copy of it?"""
+"""Find what stands on both sides of a split: patients, images, and changed copies of images."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from histoclf.audit._canvas import Canvases, join_canvases, open_canvases
 from histoclf.audit._duplicates import MIN_SIMILARITY, Duplicates, search
 from histoclf.audit._report import LeakageReport
-from histoclf.classifiers._folds import check_groups, shared_patients
+from histoclf.classifiers._folds import Folds, check_groups, shared_patients
 from histoclf.exceptions import LeakageError, SplitError
 
 
@@ -164,11 +165,9 @@ def audit_cv(
     canvases = open_canvases(X, image_shape=image_shape, n_jobs=n_jobs, verbose=verbose)
     n = len(canvases)
     groups = None if groups is None else check_groups(groups, n)
-    labels = None if y is None else _check_labels(y, n, "y")
-    check_consistent_length(canvases.gray, labels, groups)
-    folds = (
-        None if cv is None else list(check_cv(cv, labels, classifier=True).split(range(n), labels, groups))
-    )
+    labels = None if y is None else np.asarray(y)
+    check_consistent_length(canvases.gray, labels)
+    folds = None if cv is None else _split(cv, X, labels, groups)
     found = search(canvases, min_similarity=min_similarity, n_jobs=n_jobs, verbose=verbose)
     if folds is None:
         protocol = f"any split of {n:,} images" + ("" if groups is None else " that keeps patients together")
@@ -216,6 +215,14 @@ def assert_no_leakage(train: Any, test: Any, **settings: Any) -> None:
         raise LeakageError(report.summary(), report)
 
 
+def _split(cv: Any, X: Any, y: np.ndarray | None, groups: np.ndarray | None) -> Folds:
+    with warnings.catch_warnings():
+        # What these say is in the report.
+        warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(check_cv(cv, y, classifier=True).split(X, y, groups))
+
+
 def _beside(parts: list[Canvases], train: Any, test: Any, name: str) -> np.ndarray | None:
     """Check what was given beside the images, and put it into one array."""
     if train is None and test is None:
@@ -223,27 +230,21 @@ def _beside(parts: list[Canvases], train: Any, test: Any, name: str) -> np.ndarr
     if train is None or test is None:
         known, unknown = ("test", "train") if train is None else ("train", "test")
         raise SplitError(f"{known}_{name} were given without {unknown}_{name}. Expected both or none.")
-    check = check_groups if name == "groups" else _check_labels
-    both = []
     for part, values, side in zip(parts, (train, test), ("train", "test"), strict=True):
-        if len(values) != len(part):
-            raise SplitError(f"{side}_{name} has {len(values)} entries for {len(part)} images of {side}.")
-        both.append(check(values, len(part)) if name == "groups" else check(values, len(part), side))
-    return np.concatenate(both)
-
-
-def _check_labels(y: Any, n_samples: int, name: str) -> np.ndarray:
-    y = np.asarray(y)
-    if y.shape != (n_samples,):
-        raise SplitError(f"{name} has shape {y.shape}; expected one label per image, ({n_samples},).")
-    return y
+        if np.shape(values) != (len(part),):
+            raise SplitError(
+                f"{side}_{name} has shape {np.shape(values)}; expected one entry for each image of {side}, "
+                f"({len(part)},)."
+            )
+    values = np.concatenate([np.asarray(train), np.asarray(test)])
+    return check_groups(values, len(values)) if name == "groups" else values
 
 
 def _differs(values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return values[pairs[:, 0]] != values[pairs[:, 1]]
 
 
-def _crosses_a_fold(pairs: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]], n: int) -> np.ndarray:
+def _crosses_a_fold(pairs: np.ndarray, folds: Folds, n: int) -> np.ndarray:
     """Whether there is a fold that trains on one image of a pair and tests on the other."""
     crosses = np.zeros(len(pairs), dtype=bool)
     for train, test in folds:
