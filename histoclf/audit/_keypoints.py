@@ -21,9 +21,9 @@ Floats = NDArray[np.float32]
 SIDE = 96  # pixels: what all images are brought to
 SAMPLES = 8  # a descriptor is SAMPLES x SAMPLES
 # Standard deviation of the blur in which corners are found, and distance of samples, in pixels of the canvas.
-_SCALES = ((2.0, 3.5), (3.0, 5.25))
+_SCALES = ((2.0, 3.5), (2.45, 4.29), (3.0, 5.25))
 SPACINGS = np.array([spacing for _, spacing in _SCALES], dtype=np.float32)
-_MOST = 24  # points of an image and scale
+_MOST = 16  # points of an image and scale
 _MARGIN = 4  # pixels at the border of the image where no point is looked for
 _LEAST_CONTRAST = 4.0  # length of the samples in gray levels, before it becomes 1: less is noise
 

@@ -22,6 +22,7 @@ _PROBES = 2  # cells that are looked at for each point
 _BLOCK = 4096  # points at a time
 _LEAST_VOTES = 2
 _TOLERANCE = 12.0  # pixels between where two pairs of points send the same place
+_LEAST_APART = 6.0  # pixels between two points that count twice: one corner is often found at two scales
 _MOST_LAGS = 24  # other pairs of points that each is compared with
 _RIDGE = 200.0  # square pixels: how much the first guess of a map counts beside the points that agree with it
 _PLACES = np.array([[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]]) * SIDE  # three fix an affine map
@@ -155,7 +156,8 @@ def _agree(points: Keypoints, one: np.ndarray, other: np.ndarray, is_mirrored: n
     for lag in range(1, _MOST_LAGS):
         row = np.flatnonzero(pair[:-lag] == pair[lag:])
         near = _distance(where[row], where[row + lag]) < _TOLERANCE
-        row = row[near & (one[row] != one[row + lag])]
+        apart = np.abs(points.xy[one[row]] - points.xy[one[row + lag]]).max(axis=1) >= _LEAST_APART
+        row = row[near & apart]
         np.add.at(votes, row, 1)
         np.add.at(votes, row + lag, 1)
     order = np.lexsort((-votes, pair))

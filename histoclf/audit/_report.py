@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from histoclf.report._page import Figure, Gallery, Notice, Section, Table, Text, render_page, write_page
@@ -118,7 +119,7 @@ class LeakageReport:
         MissingDependencyError
             If Jinja is not installed.
         """
-        draw = _Pictures(train, train if test is None else test)
+        draw = _Pictures(train, train if test is None else test, self._name)
         sections = [Section("What was found", [Text("\n\n".join(self._findings())), *self._notices()])]
         if self.shared_groups:
             rows = [(str(group),) for group in self.shared_groups]
@@ -158,13 +159,17 @@ class LeakageReport:
             )
         for what, pairs in (("Exact", self.exact_duplicates), ("Changed", self.near_duplicates)):
             if pairs:
-                named = [f"{one} and {other} ({alike:.2f})" for one, other, alike in pairs]
+                named = [
+                    f"{self._name(one)} and {self._name(other)} ({alike:.2f})" for one, other, alike in pairs
+                ]
                 found.append(
                     f"{what} copies, {len(pairs):,} pairs: {_listed(named)}. Keep one of each cluster of "
                     "copies (find_duplicates), or the whole cluster on one side."
                 )
         if self.label_conflicts:
-            named = [f"{a} ({la}) and {b} ({lb})" for a, b, la, lb in self.label_conflicts]
+            named = [
+                f"{self._name(a)} ({la}) and {self._name(b)} ({lb})" for a, b, la, lb in self.label_conflicts
+            ]
             found.append(
                 f"Copies with different labels, {len(named):,} pairs: {_listed(named)}. At least one of two "
                 "is wrong."
@@ -177,6 +182,19 @@ class LeakageReport:
             found.append(f"{self.n_blank:,} images are blank, and were not looked for copies of.")
         return found
 
+    @cached_property
+    def _folder(self) -> str:
+        """The folder that all files named here are in."""
+        pairs = (*self.exact_duplicates, *self.near_duplicates, *self.label_conflicts)
+        files = [item for pair in pairs for item in pair[:2] if isinstance(item, str)]
+        try:
+            return os.path.join(os.path.commonpath(map(os.path.dirname, files)), "") if files else ""
+        except ValueError:  # on several drives, or some absolute and some not
+            return ""
+
+    def _name(self, item: Any) -> str:
+        return str(item).removeprefix(self._folder)
+
     def _notices(self) -> list[Notice]:
         return [] if self.ok else [Notice("A score on this split says little about new patients.", "Leakage")]
 
@@ -184,8 +202,8 @@ class LeakageReport:
 class _Pictures:
     """Draws pairs of items side by side."""
 
-    def __init__(self, train: Any, test: Any) -> None:
-        self._images = (train, test)
+    def __init__(self, train: Any, test: Any, name: Callable[[Any], str]) -> None:
+        self._images, self._name = (train, test), name
 
     def __call__(self, pairs: list[tuple[Any, Any, str]]) -> Iterator[Gallery | Text]:
         for one, other, caption in pairs:
@@ -206,7 +224,8 @@ class _Pictures:
             return None
         else:
             (source,) = make_thumbnails(images, [item])
-        return None if source is None else Figure(source, f"Patch {item}, {caption}", f"{item}: {caption}")
+        name = self._name(item)
+        return None if source is None else Figure(source, f"Patch {name}, {caption}", f"{name}: {caption}")
 
 
 def _listed(items: Any) -> str:
