@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from histoclf import exceptions
 
 if TYPE_CHECKING:
+    from histoclf.audit._splitter import StratifiedPatientKFold
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
@@ -59,6 +60,7 @@ __all__ = [
     "SlideContextClassifier",
     "SlideMapDisplay",
     "StainNormalizer",
+    "StratifiedPatientKFold",
     "TrainingHistoryDisplay",
     "__version__",
     "clean_scorer",
@@ -92,6 +94,7 @@ _MODULE_OF = {
     "SlideContextClassifier": "histoclf.classifiers._slide_context",
     "SlideMapDisplay": "histoclf.report._slide_map",
     "StainNormalizer": "histoclf.preprocessing._stains",
+    "StratifiedPatientKFold": "histoclf.audit._splitter",
     "TrainingHistoryDisplay": "histoclf.report._history",
     "clean_scorer": "histoclf.classifiers._label_cleaning",
     "compare": "histoclf.evaluation._compare",
