@@ -1,4 +1,4 @@
-"""Deal units to folds of equal size and equal classes: greedy starts, then moves and swaps until none helps."""
+"""Deal units to folds of equal size and equal classes: greedy starts, then moves and swaps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def deal(table: np.ndarray, n_folds: int, generator: np.random.Generator) -> np.
     """
     n_starts = int(np.clip(_UNITS_DEALT // len(table), 1, _MOST_STARTS))
     best, best_cost = None, (len(table), 0, 0.0)
-    vectors = shares(table)
+    vectors = to_vectors(table)
     for start in range(n_starts):
         fold_of = _deal_by_size(vectors, n_folds, generator, _NOISE if start else 0.0)
         fold_of = _improve(vectors, table > 0, fold_of, n_folds, generator)
@@ -47,14 +47,16 @@ def deal(table: np.ndarray, n_folds: int, generator: np.random.Generator) -> np.
     return generator.permutation(n_folds)[best]
 
 
-def shares(table: np.ndarray) -> np.ndarray:
-    """Write each unit as its share of each class and of all samples, shape (n_units, n_classes + 1).
+def to_vectors(table: np.ndarray) -> np.ndarray:
+    """Write each unit as columns whose squared distances from a fair share add up to the imbalance.
 
-    Imbalance is the sum, over folds, of the squared distance from a fair share, which is the same for each
-    fold. Size counts as much as all classes together.
+    The imbalance is Pearson's chi-square of the samples of each class in each fold, plus that of the samples
+    in each fold, both against equal folds, and divided by samples and folds. (The first alone takes uneven
+    sizes for no worse than uneven classes.)
     """
-    by_class = table / table.sum(axis=0) / np.sqrt(table.shape[1])
-    return np.column_stack([by_class, table.sum(axis=1) / table.sum()])
+    total = table.sum(axis=0)
+    by_class = table / np.sqrt(total * total.sum())
+    return np.column_stack([by_class, table.sum(axis=1) / total.sum()])
 
 
 def imbalance(vectors: np.ndarray, fold_of: np.ndarray, n_folds: int) -> float:

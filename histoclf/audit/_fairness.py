@@ -28,8 +28,8 @@ def refuse_too_few(units: Units, n_folds: int) -> None:
     linked = [units.name(unit) for unit in range(len(units)) if (units.of_member == unit).sum() > 1]
     because = f" In one piece are {'; '.join(linked)}." if linked else ""
     raise SplitError(
-        f"n_splits={n_folds} folds need at least {n_folds} {units.noun}s, or sets of {units.noun}s that share "
-        f"duplicates, but there are {units.count()}.{because} {cure} {units.noun}s."
+        f"n_splits={n_folds} folds need at least {n_folds} {units.noun}s, or sets of {units.noun}s that "
+        f"share duplicates, but there are {units.count()}.{because} {cure} {units.noun}s."
     )
 
 
@@ -85,20 +85,18 @@ def find_unfair(
 def _find_owners_of_most(table: np.ndarray, units: Units, classes: np.ndarray) -> Iterator[str]:
     total, largest = table.sum(axis=0), table.max(axis=0)
     found = [
-        f"{units.name(int(table[:, c].argmax()))} holds {_percent(largest[c], total[c])} of class "
-        f"'{classes[c]}' ({largest[c]:,} of {total[c]:,} samples)"
+        f"{_percent(largest[c], total[c])} of class '{classes[c]}' ({largest[c]:,} of {total[c]:,} samples) "
+        f"is from {units.name(int(table[:, c].argmax()))}"
         for c in np.flatnonzero(largest > _MOST * total)
     ]
     if found:
         yield (
-            f"{'; '.join(found)}: scores of this class are mostly about one {units.noun}, and the fold that "
-            f"tests it trains on the rest. More {units.noun}s with this class are the only cure."
+            f"{'; '.join(found)}: scores of such a class are mostly about one {units.noun}, and are learned "
+            f"from the rest of it. More {units.noun}s who have it are the only cure."
         )
 
 
-def _find_holes(
-    table: np.ndarray, units: Units, classes: np.ndarray, in_folds: np.ndarray
-) -> Iterator[str]:
+def _find_holes(table: np.ndarray, units: Units, classes: np.ndarray, in_folds: np.ndarray) -> Iterator[str]:
     n_folds, n_holes, n_owners = len(in_folds), (in_folds == 0).sum(axis=0), (table > 0).sum(axis=0)
     found = [
         f"class '{classes[c]}' is in {units.count(int(n_owners[c]))} only, so {n_holes[c]} of the {n_folds} "
@@ -121,7 +119,7 @@ def _find_uneven_sizes(table: np.ndarray, units: Units, sizes: np.ndarray) -> It
     largest = int(by_unit.argmax())
     yield (
         f"the {len(sizes)} folds hold {sizes.min():,} to {sizes.max():,} samples, where {sizes.mean():,.0f} "
-        f"would be even: {units.name(largest)} alone has {by_unit[largest]:,} of {sizes.sum():,}. Use fewer "
+        f"would be even; {by_unit[largest]:,} of {sizes.sum():,} are from {units.name(largest)}. Use fewer "
         "folds, or pool the answers of all folds before scoring, as evaluate does."
     )
 

@@ -48,9 +48,9 @@ class StratifiedPatientKFold(StratifiedGroupKFold):
     -----
     Patients, or sets of linked ones, are dealt to folds by size, the largest first, each to the fold that it
     unbalances least. Then single ones are moved and pairs are swapped until nothing helps. The best of up to
-    20 such starts is kept: the one with fewest folds without a class, and then the least sum, over folds, of
-    squared distances from the fair share, 1 / `n_splits`, of all samples and of each class; size counts as
-    much as all classes together.
+    20 such starts is kept: the one with fewest folds without a class, and then the least sum of two values
+    of Pearson's chi-square, that of the samples of each class in each fold and that of the samples in each
+    fold, both against equal folds.
 
     Examples
     --------
@@ -78,9 +78,7 @@ class StratifiedPatientKFold(StratifiedGroupKFold):
         self.duplicates = duplicates
         self.n_jobs = n_jobs
 
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate row numbers of training and test parts.
 
         Parameters
@@ -110,7 +108,9 @@ class StratifiedPatientKFold(StratifiedGroupKFold):
             If labels are missing or not discrete, or `duplicates` does not belong to these rows.
         """
         if y is None:
-            raise SplitError("y is None; expected the labels, so that each fold can be given its share of them.")
+            raise SplitError(
+                "y is None; expected the labels, so that each fold can be given its share of them."
+            )
         check_consistent_length(X, y, groups)
         y = check_labels(y)
         clusters = find_clusters(self.duplicates, X, len(y), self.n_jobs)

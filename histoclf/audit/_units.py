@@ -129,8 +129,8 @@ def find_clusters(duplicates: Any, X: Any, n_samples: int, n_jobs: int | None) -
 def _search(duplicates: str, X: Any, n_jobs: int | None) -> np.ndarray | None:
     if duplicates != "auto":
         raise ValueError(
-            f"duplicates={duplicates!r}: expected 'auto', None, what find_duplicates returned, pairs of rows, "
-            "or a cluster label for each row."
+            f"duplicates={duplicates!r}: expected 'auto', None, what find_duplicates returned, pairs of "
+            "rows, or a cluster label for each row."
         )
     try:
         return find_duplicates(X, n_jobs=n_jobs).clusters if _holds_images(X) else None
@@ -155,8 +155,8 @@ def _read(given: np.ndarray, n_samples: int) -> np.ndarray:
         return np.unique(given, return_inverse=True)[1]
     if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
         raise ValueError(
-            f"duplicates has shape {given.shape} and dtype {given.dtype}; expected pairs of row numbers, shape "
-            f"(n_pairs, 2), or a cluster label for each of the {n_samples} rows."
+            f"duplicates has shape {given.shape} and dtype {given.dtype}; expected pairs of row numbers, "
+            f"shape (n_pairs, 2), or a cluster label for each of the {n_samples} rows."
         )
     if given.min() < 0 or given.max() >= n_samples:
         raise ValueError(_other_rows(f"pairs with rows {given.min()} to {given.max()}", n_samples))
@@ -165,6 +165,6 @@ def _read(given: np.ndarray, n_samples: int) -> np.ndarray:
 
 def _other_rows(what: str, n_samples: int) -> str:
     return (
-        f"duplicates is {what}, but {n_samples} rows are to be split. Expected duplicates among these rows. In "
-        "the inner splits of a nested cross-validation, which see a part of the rows, use duplicates='auto'."
+        f"duplicates is {what}, but {n_samples} rows are to be split. Expected duplicates among these rows. "
+        "In the inner splits of a nested cross-validation, which see a part of the rows, use duplicates='auto'."
     )
