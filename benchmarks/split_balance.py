@@ -23,7 +23,7 @@ from histoclf.exceptions import SplitError, UnfairSplitWarning
 SPLITTERS: dict[str, Callable[[int, int], Any]] = {
     "StratifiedPatientKFold": lambda k, seed: StratifiedPatientKFold(k, duplicates=None, random_state=seed),
     "StratifiedGroupKFold": lambda k, seed: StratifiedGroupKFold(k, shuffle=True, random_state=seed),
-    "GroupKFold": lambda k, seed: GroupKFold(k, shuffle=True, random_state=seed),
+    "GroupKFold": lambda k, seed: GroupKFold(k),  # shuffled, it does not look at sizes
 }
 MEASURES = ("size", "size, worst", "class shares", "folds lacking a class")
 

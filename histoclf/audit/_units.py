@@ -166,5 +166,5 @@ def _read(given: np.ndarray, n_samples: int) -> np.ndarray:
 def _other_rows(what: str, n_samples: int) -> str:
     return (
         f"duplicates is {what}, but {n_samples} rows are to be split. Expected duplicates among these rows. "
-        "In the inner splits of a nested cross-validation, which see a part of the rows, use duplicates='auto'."
+        "Inner splits of a nested cross-validation see a part of the rows: use duplicates='auto' there."
     )
