@@ -57,12 +57,13 @@ class StratifiedPatientKFold(StratifiedGroupKFold):
     >>> import numpy as np
     >>> from histoclf import StratifiedPatientKFold
     >>> y = np.repeat(["benign", "malignant"], 50)
-    >>> patients = np.repeat(list("abcdefgh"), [30, 5, 5, 10, 5, 25, 10, 10])
+    >>> patients = np.repeat(list("abcdefgh"), [25, 10, 5, 10, 20, 15, 10, 5])
     >>> cv = StratifiedPatientKFold(2, random_state=0)
     >>> for train, test in cv.split(np.zeros(100), y, patients):
-    ...     print(len(test), sorted(set(patients[test].tolist())))
-    50 ['b', 'c', 'd', 'e', 'g', 'h']
-    50 ['a', 'f']
+    ...     shared = set(patients[train]) & set(patients[test])
+    ...     print(len(test), (y[test] == "malignant").sum(), len(shared))
+    50 25 0
+    50 25 0
     """
 
     def __init__(
