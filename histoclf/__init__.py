@@ -13,6 +13,7 @@ from histoclf import exceptions
 if TYPE_CHECKING:
     from histoclf.audit._duplicates import find_duplicates
     from histoclf.audit._leakage import assert_no_leakage, audit_cv, audit_split
+    from histoclf.audit._splitter import StratifiedPatientKFold
     from histoclf.classifiers._cnn import HistoCNNClassifier
     from histoclf.classifiers._embedder import HistoEmbedder
     from histoclf.classifiers._label_cleaning import LabelCleaningClassifier, clean_scorer
@@ -61,6 +62,7 @@ __all__ = [
     "SlideContextClassifier",
     "SlideMapDisplay",
     "StainNormalizer",
+    "StratifiedPatientKFold",
     "TrainingHistoryDisplay",
     "__version__",
     "assert_no_leakage",
@@ -98,6 +100,7 @@ _MODULE_OF = {
     "SlideContextClassifier": "histoclf.classifiers._slide_context",
     "SlideMapDisplay": "histoclf.report._slide_map",
     "StainNormalizer": "histoclf.preprocessing._stains",
+    "StratifiedPatientKFold": "histoclf.audit._splitter",
     "TrainingHistoryDisplay": "histoclf.report._history",
     "assert_no_leakage": "histoclf.audit._leakage",
     "audit_cv": "histoclf.audit._leakage",

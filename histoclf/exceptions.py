@@ -72,5 +72,9 @@ class SkippedImagesWarning(UserWarning):
     """Unreadable images were left out because ``on_error="skip"``."""
 
 
+class UnfairSplitWarning(UserWarning):
+    """Folds cannot be alike: a patient holds most of a class, or a class lives in too few patients."""
+
+
 class MissingDependencyError(ImportError):
     """A feature needs a package that is not installed; the message names the extra that brings it."""

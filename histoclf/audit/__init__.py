@@ -3,10 +3,12 @@
 from histoclf.audit._duplicates import Duplicates, find_duplicates
 from histoclf.audit._leakage import assert_no_leakage, audit_cv, audit_split
 from histoclf.audit._report import LeakageReport
+from histoclf.audit._splitter import StratifiedPatientKFold
 
 __all__ = [
     "Duplicates",
     "LeakageReport",
+    "StratifiedPatientKFold",
     "assert_no_leakage",
     "audit_cv",
     "audit_split",
