@@ -133,6 +133,12 @@ def _add_evaluate(commands: Any) -> None:
         help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
     )
     parser.add_argument("--details", action="store_true", help="print a second table, with more scores")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write an HTML page as well: tables, figures, slide maps, the most confident errors; needs the "
+        "extra 'report'",
+    )
     add_writing_arguments(parser, "--json", "write the scores to this file as well", required=False)
 
 
