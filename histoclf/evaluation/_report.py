@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -117,15 +118,15 @@ def _find_coords(evaluation: Evaluation, X: Any, coords: Any) -> np.ndarray | No
 
 def _verdict(evaluation: Evaluation) -> Section:
     model, verdict = evaluation.model, evaluation.verdict
-    scores = (
-        f"Balanced accuracy {estimate(model.balanced_accuracy, model.balanced_accuracy_interval)}, AUC "
-        f"{estimate(model.auc, model.auc_interval)}, with 95 % intervals where there are some."
-    )
+    accuracy = estimate(model.balanced_accuracy, model.balanced_accuracy_interval)
+    scores = f"Balanced accuracy {accuracy}, AUC {estimate(model.auc, model.auc_interval)}"
+    if not math.isnan(model.auc_interval[0]):
+        scores += "; in brackets: 95 % intervals"
     return Section(
         "Verdict",
         [
             Text(verdict) if evaluation.beats_shortcuts else Notice(verdict, "Verdict"),
-            Text(scores),
+            Text(f"{scores}."),
             *(Notice(text) for text in evaluation.warnings),
             *(Text(text[:1].upper() + text[1:]) for text in evaluation.notes),
         ],
@@ -235,8 +236,8 @@ def _errors(
             f" These are the {len(figures)} most confident errors: hard patches, or wrong labels. "
             "review_labels makes a sheet to decide on them."
         )
-    if len(figures) < len(surest):
-        said += f" {len(surest) - len(figures)} image files cannot be read any more."
+    if n_lost := len(surest) - len(figures):
+        said += f" {n_lost} image {'file' if n_lost == 1 else 'files'} cannot be read any more."
     blocks: list[Block] = [Text(said), *([Gallery(figures)] if figures else [])]
     return Section("Most confident errors", blocks)
 

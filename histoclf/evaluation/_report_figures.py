@@ -78,16 +78,23 @@ def patients_figure(tested: Tested) -> Figure:
         source,
         f"{said} {_tell_patients(names, display.scores)}",
         "Bars of single patients take a patient's patches for independent: the least that is uncertain. The "
-        "shaded interval is over patients.",
+        "shaded interval is from drawing patients anew; with few of them it is too narrow, and those of the "
+        "tables are the ones to quote.",
     )
 
 
 def calibration_figure(tested: Tested, code: int) -> Figure:
     """Draw how far the probabilities of a class are to be believed."""
     name = str(tested.classes[code])
+    two = np.array([f"not {name}", name])
     source, display = draw_inline(
         lambda ax: PatientCalibrationDisplay.from_predictions(
-            tested.codes == code, tested.probabilities[:, code], tested.groups, name=name, ax=ax
+            two[(tested.codes == code).astype(int)],
+            tested.probabilities[:, code],
+            tested.patients,
+            classes=two,
+            name="out of fold",
+            ax=ax,
         ),
         (5.0, 5.0),
     )

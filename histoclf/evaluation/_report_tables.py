@@ -21,11 +21,13 @@ from histoclf.report._page import Table
 if TYPE_CHECKING:
     from histoclf.evaluation._result import Evaluation
 
-_ANSWERS = {
+_OVERALL = {
     "balanced_accuracy": "balanced accuracy",
     "auc": "AUC",
     "accuracy": "accuracy",
     "average_precision": "average precision",
+}
+_ONE_CLASS = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "f1": "F1",
@@ -42,13 +44,15 @@ _PATIENTS = {
     "patient_auc": "AUC of mean",
     "vote_balanced_accuracy": "balanced accuracy of vote",
 }
+_NBSP = "\N{NO-BREAK SPACE}"
 _MOST_NAMES = 20  # patients that are named in a cell
 
 
 def score_tables(rows: Sequence[Row]) -> list[Table]:
-    """List all scores with their intervals, in tables that a page has room for."""
+    """List all scores with their intervals, in tables that fit on paper."""
     tables = [
-        _scores(rows, _ANSWERS, "Answers, per patch (1 is best)"),
+        _scores(rows, _OVERALL, "Per patch (1 is best)"),
+        _scores(rows, _ONE_CLASS, "Per patch, by class (1 is best)"),
         _scores(rows, _PROBABILITIES, "Probabilities, per patch (0 is best)"),
         _scores(rows, _PATIENTS, "Per patient (1 is best)"),
     ]
@@ -95,7 +99,10 @@ def identity_table(probes: Sequence[IdentityProbe]) -> Table:
     """List how well colour tells where a patch is from."""
     return Table(
         ("known", "asked for", "balanced accuracy", "chance", "to choose from"),
-        [(p.shortcut, p.target, number(p.balanced_accuracy), number(p.chance), p.n_targets) for p in probes],
+        [
+            (p.shortcut, p.target, number(p.balanced_accuracy), number(p.chance), str(p.n_targets))
+            for p in probes
+        ],
         "How well colour tells where a patch is from",
     )
 
@@ -138,7 +145,10 @@ def fold_table(evaluation: Evaluation) -> Table:
 
 def settings_table(evaluation: Evaluation) -> Table:
     """Say what is needed to repeat it."""
-    rows = [(name.replace("_", " "), str(value)) for name, value in evaluation.settings.items()]
+    rows = [
+        (name.replace("n_", "number of ").replace("_", " "), str(value))
+        for name, value in evaluation.settings.items()
+    ]
     return Table(("setting", "value"), rows, "Settings and versions")
 
 
@@ -146,17 +156,24 @@ def _scores(rows: Sequence[Row], names: Mapping[str, str], caption: str) -> Tabl
     known = [name for name in names if not all(math.isnan(getattr(row, name)) for row in rows)]
     unknown = (math.nan, math.nan)
     cells = [
-        [row.name, *(estimate(getattr(row, name), row.intervals.get(name, unknown), "\n") for name in known)]
+        [row.name, *(_estimate(getattr(row, name), row.intervals.get(name, unknown)) for name in known)]
         for row in rows
     ]
     return Table(["", *(names[name] for name in known)], cells, caption)
+
+
+def _estimate(value: float, interval: Interval) -> str:
+    """Write the interval into a line of its own, which is not to be broken."""
+    return estimate(value, interval, "\n").replace(" ", _NBSP)
 
 
 def _points(difference: float, interval: Interval) -> str:
     if math.isnan(difference):
         return "-"
     said = f"{100 * difference:+.1f}"
-    return said if math.isnan(interval[0]) else f"{said} [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
+    if math.isnan(interval[0]):
+        return said
+    return f"{said} [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]".replace(" ", _NBSP)
 
 
 def _list(names: np.ndarray) -> str:
