@@ -157,8 +157,8 @@ def audit_cv(
     >>> from sklearn.model_selection import StratifiedGroupKFold
     >>> from histoclf import audit_cv, make_patches
     >>> made = make_patches(n_patients=4, patches_per_patient=5, random_state=0)
-    >>> audit_cv(2, made.images, made.labels, made.groups).shared_groups
-    ('P01', 'P02', 'P03', 'P04')
+    >>> audit_cv(2, made.images, made.labels, made.groups).ok  # blind to patients
+    False
     >>> audit_cv(StratifiedGroupKFold(2), made.images, made.labels, made.groups).ok
     True
     """

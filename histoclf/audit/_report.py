@@ -211,11 +211,10 @@ class _Pictures:
                 self._draw(item, images, caption)
                 for item, images in zip((one, other), self._images, strict=True)
             ]
-            yield (
-                Gallery([figure for figure in drawn if figure])
-                if all(drawn)
-                else Text(f"{one} and {other}: {caption}")
-            )
+            if all(drawn):
+                yield Gallery([figure for figure in drawn if figure])
+            else:
+                yield Text(f"{self._name(one)} and {self._name(other)}: {caption}")
 
     def _draw(self, item: Any, images: Any, caption: str) -> Figure | None:
         if isinstance(item, str):

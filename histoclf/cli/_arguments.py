@@ -64,4 +64,4 @@ def add_writing_arguments(
 ) -> None:
     """Add the file to write, and the consent to replace one."""
     parser.add_argument(name, required=required, metavar="FILE", help=what)
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")

@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if it worked, 2 if it could not: the reason is then on the standard error stream. 130 if it was
-        interrupted.
+        0 if it worked, 2 if it could not: the reason is then on the standard error stream. 1 if an audit
+        found leakage. 130 if it was interrupted.
 
     Examples
     --------
@@ -73,6 +73,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"histoclf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands)
+    _add_audit(commands)
     _add_evaluate(commands)
     _add_train(commands)
     _add_predict(commands)
@@ -105,6 +106,22 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--out", metavar="DIR", help="new folder to keep patches, model and predictions in")
 
 
+def _add_audit(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "audit",
+        "find copies of patches, and patients on both sides of a split",
+        "Without --test, finds copies that any split by patient would separate, or where patients are "
+        "unknown any split. Exits with 1 if there is leakage.",
+    )
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--test", metavar="DIR", help="folder of the test part; DIR is then the training part"
+    )
+    parser.add_argument("--report", metavar="FILE", help="write an HTML page with pictures of the copies")
+    add_writing_arguments(parser, "--json", "write what was found to this file as well", required=False)
+
+
 def _add_evaluate(commands: Any) -> None:
     parser = _add(
         commands,
@@ -133,6 +150,12 @@ def _add_evaluate(commands: Any) -> None:
         help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
     )
     parser.add_argument("--details", action="store_true", help="print a second table, with more scores")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write an HTML page as well: tables, figures, slide maps, the most confident errors; needs the "
+        "extra 'report'",
+    )
     add_writing_arguments(parser, "--json", "write the scores to this file as well", required=False)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from histoclf.evaluation._paired import LEVEL, Comparison, compare_rows
-from histoclf.evaluation._result import Evaluation, format_p_value, without_nan
+from histoclf.evaluation._result import Evaluation, without_nan
 from histoclf.evaluation._rows import Row, make_rows, spread_of_patches
 from histoclf.evaluation._spread import limits
-from histoclf.evaluation._tables import footnotes, headline_table, wrap
+from histoclf.evaluation._tables import footnotes, format_p_value, headline_table, wrap
 
 
 @dataclass(frozen=True, repr=False)

@@ -141,9 +141,8 @@ def evaluate(
         kept = Checkpoint(checkpoint, identify(estimator, X, labels, folds, seed))
     tasks = _make_tasks(estimator, rivals, data)
     results = run_fits(tasks, plan.fits, n_jobs=n_jobs, verbose=verbose, checkpoint=kept)
-    return summarise(
-        Evidence(plan, results, folds, shortcuts, skipped, seed), data.y, data.groups, data.sites
-    )
+    evidence = Evidence(plan, results, folds, shortcuts, skipped, seed, repr(estimator))
+    return summarise(evidence, data.y, data.groups, data.sites)
 
 
 @dataclass(frozen=True)

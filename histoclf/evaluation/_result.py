@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +13,10 @@ from histoclf.evaluation._curve import LearningCurve
 from histoclf.evaluation._identity import IdentityProbe
 from histoclf.evaluation._inflation import Inflation
 from histoclf.evaluation._paired import Comparison
+from histoclf.evaluation._report import write_report
 from histoclf.evaluation._rows import Row
 from histoclf.evaluation._spread import limits
-from histoclf.evaluation._tables import details_table, footnotes, headline_table, wrap
+from histoclf.evaluation._tables import details_table, footnotes, format_p_value, headline_table, wrap
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,7 +55,7 @@ class Evaluation:
     notes : tuple of str
         What else was found, or was not looked for, in words.
     settings : dict of str to (str, int or None)
-        Seed, folds and versions, to repeat it.
+        Seed, folds, classifier and versions, to repeat it.
 
     Examples
     --------
@@ -128,6 +130,16 @@ class Evaluation:
             return f"{said} {facts}, and beats each of them by more than chance."
         return f"{said} {facts}: that may be chance."
 
+    @property
+    def summary(self) -> str:
+        """What was evaluated, in words."""
+        known = "patients unknown" if self.groups is None else f"{self._n_patients} patients"
+        tested = int((self.folds >= 0).sum())
+        return (
+            f"{tested:,} patches, {len(self.classes)} classes, {known}; {len(self.fit_times)} folds, "
+            f"{sum(self.fit_times):.0f} s of training"
+        )
+
     def to_text(self, *, details: bool = False) -> str:
         """Write the table for people, at most 100 columns wide where names are short.
 
@@ -142,7 +154,7 @@ class Evaluation:
             Several lines.
         """
         known = self.groups is not None
-        lines = [self._summary(), "", *headline_table(self.rows, known), ""]
+        lines = [self.summary, "", *headline_table(self.rows, known), ""]
         if details:
             lines += [*details_table(self.rows), ""]
         lines += wrap(footnotes(self.rows, self._n_patients, self.classes if details else None))
@@ -184,6 +196,56 @@ class Evaluation:
         }
         return without_nan(content)
 
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        X: Any = None,
+        *,
+        coords: Any = None,
+        title: str | None = None,
+        max_items: int = 24,
+        image_shape: tuple[int, int, int] | None = None,
+    ) -> None:
+        """Write a page with all of it: words first, then tables, figures, and how it was made.
+
+        The file holds everything it shows and asks nothing of any network. Names of patients are in it, and
+        of files if X has some. All figures show the out-of-fold probabilities; nothing is fitted.
+
+        Parameters
+        ----------
+        path : str or path-like
+            HTML file to write; an existing one is replaced.
+        X : array-like of n_samples rows, default=None
+            The X that was evaluated: paths, images, or flattened images beside `image_shape`. The most
+            confident errors are shown from it. None leaves these out.
+        coords : array-like of shape (n_samples, 2), default=None
+            Position of each patch on its patient's slide, for maps of up to eight slides. None reads them
+            from the paths in X, and leaves maps out if they do not tell.
+        title : str, default=None
+            Heading of the page; None names the classifier.
+        max_items : int, default=24
+            Number of errors shown, at most.
+        image_shape : tuple of (int, int, int), default=None
+            Height, width and channels of flattened images.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of rows or holds no images, or `coords` do not fit.
+        MissingDependencyError
+            If Jinja or matplotlib is not installed: ``pip install "histoclf[report]"``.
+
+        Examples
+        --------
+        >>> from sklearn.dummy import DummyClassifier
+        >>> from histoclf import evaluate, make_patches
+        >>> made = make_patches(n_patients=4, patches_per_patient=10, image_size=16, random_state=0)
+        >>> evaluation = evaluate(DummyClassifier(), made.images, made.labels, groups=made.groups, cv=2)
+        >>> evaluation.to_html("report.html", made.images, coords=made.coords)  # doctest: +SKIP
+        """
+        title = f"Evaluation of {self.model.name}" if title is None else title
+        write_report(self, path, X, coords, title, max_items, image_shape)
+
     def __str__(self) -> str:
         return self.to_text()
 
@@ -204,19 +266,6 @@ class Evaluation:
     @property
     def _units(self) -> str:
         return "patches" if self.groups is None else "patients"
-
-    def _summary(self) -> str:
-        known = "patients unknown" if self.groups is None else f"{self._n_patients} patients"
-        tested = int((self.folds >= 0).sum())
-        return (
-            f"{tested:,} patches, {len(self.classes)} classes, {known}; {len(self.fit_times)} folds, "
-            f"{sum(self.fit_times):.0f} s of training"
-        )
-
-
-def format_p_value(value: float) -> str:
-    """Write a p-value with as many digits as matter."""
-    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
 
 
 def without_nan(content: Any) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,9 @@ from histoclf.evaluation._shortcuts import Shortcuts, describe_separation
 from histoclf.evaluation._spread import N_DRAWS, Spread
 from histoclf.evaluation._words import describe_extras, warn_of_data, warn_of_intervals, warn_of_shortcuts
 
+# Those that were used are named in the settings.
+_PACKAGES = ("numpy", "scikit-learn", "tensorflow", "keras")
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -42,6 +48,8 @@ class Evidence:
         Parameters of `evaluate` under which more would have been measured.
     random_state : int
         Seed of all that was drawn, and is drawn here.
+    classifier : str
+        The classifier with its parameters.
     """
 
     plan: Plan
@@ -50,6 +58,7 @@ class Evidence:
     shortcuts: Shortcuts
     skipped: list[str]
     random_state: int
+    classifier: str
 
     def failures(self) -> list[str]:
         """Say what is not there beside the table, as a fit for it failed."""
@@ -164,7 +173,14 @@ def _settings(evidence: Evidence, spread: Spread) -> dict[str, Any]:
     drawn = f"percentiles of {N_DRAWS:,} bootstrap samples of patients"
     left_out = "Student's t with the jackknife over patients"
     return {
+        "classifier": evidence.classifier,
         "histoclf": __version__,
+        "python": platform.python_version(),
+        **{
+            name: version(name)
+            for name in _PACKAGES
+            if name.replace("scikit-learn", "sklearn") in sys.modules
+        },
         "random_state": evidence.random_state,
         "n_folds": len(evidence.folds),
         "n_fits": len(evidence.plan.fits),

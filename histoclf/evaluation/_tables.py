@@ -29,8 +29,8 @@ def headline_table(rows: tuple[Row, ...], patients_known: bool) -> list[str]:
     columns = [
         ["", "", *(row.name for row in rows)],
         ["per patch:", "balanced accuracy"]
-        + [_estimate(row.balanced_accuracy, row.balanced_accuracy_interval) for row in rows],
-        ["", "AUC", *(_estimate(row.auc, row.auc_interval) for row in rows)],
+        + [estimate(row.balanced_accuracy, row.balanced_accuracy_interval) for row in rows],
+        ["", "AUC", *(estimate(row.auc, row.auc_interval) for row in rows)],
     ]
     if patients_known:
         columns += _patient_columns(rows)
@@ -41,7 +41,7 @@ def details_table(rows: tuple[Row, ...]) -> list[str]:
     """Write the other scores per patch."""
     columns = [["", *(row.name for row in rows)]]
     columns += [
-        [heading, *(_number(getattr(row, score)) for row in rows)] for score, heading in _DETAILS.items()
+        [heading, *(number(getattr(row, score)) for row in rows)] for score, heading in _DETAILS.items()
     ]
     return _lines(columns)
 
@@ -76,6 +76,24 @@ def wrap(texts: Iterable[str]) -> list[str]:
     return lines
 
 
+def format_p_value(value: float) -> str:
+    """Write a p-value with as many digits as matter."""
+    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+
+
+def number(value: float) -> str:
+    """Write a score."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def estimate(value: float, interval: Interval, between: str = " ") -> str:
+    """Write a score and its interval, if it has one, with something `between` them."""
+    low, high = interval
+    if math.isnan(low) or low == high:
+        return number(value)
+    return f"{value:.3f}{between}[{low:.3f}, {high:.3f}]"
+
+
 def _patient_columns(rows: tuple[Row, ...]) -> list[list[str]]:
     if not math.isnan(rows[0].patient_balanced_accuracy):
         found = {
@@ -85,7 +103,7 @@ def _patient_columns(rows: tuple[Row, ...]) -> list[list[str]]:
         }
     else:
         found = {"accuracy": "patient_accuracy", "AUC within": "within_patient_auc"}
-    columns = [["", name, *(_number(getattr(row, score)) for row in rows)] for name, score in found.items()]
+    columns = [["", name, *(number(getattr(row, score)) for row in rows)] for name, score in found.items()]
     columns[0][0] = "per patient:"
     return columns
 
@@ -94,14 +112,3 @@ def _lines(columns: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     lines = zip(*columns, strict=True)
     return ["  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _estimate(value: float, interval: Interval) -> str:
-    low, high = interval
-    if math.isnan(low) or low == high:
-        return _number(value)
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -44,7 +44,8 @@ class Table:
     header : sequence of str
         Names of the columns; the first may be empty.
     rows : sequence of sequences
-        Cells as they are to be read, strings as a rule; numbers are set to the right.
+        Cells as they are to be read, strings as a rule, which may have several lines; numbers are set to the
+        right.
     caption : str
         What the table shows.
     """
@@ -84,10 +85,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Small pictures beside each other."""
+    """Pictures beside each other: small ones, or `large` ones of which two fit."""
 
     kind: ClassVar[str] = "gallery"
     figures: Sequence[Figure]
+    large: bool = False
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,8 @@ class PatientScoresDisplay:
             The display.
         """
         order = np.argsort(self.scores, kind="stable")
-        height = min(1.4 + _ROW * len(order), _TALLEST)
-        self.axes_ = make_axes(ax, (1, 2), (4.5, height), sharey=True)[0]
+        width, height = figure_size(len(order))
+        self.axes_ = make_axes(ax, (1, 2), (width / 2, height), sharey=True)[0]
         self.figure_ = self.axes_[0].figure
         self._draw_scores(self.axes_[0], order, kwargs)
         self._draw_counts(self.axes_[1], order)
@@ -211,3 +211,8 @@ class PatientScoresDisplay:
             lambda weights: weights @ self.scores / weights.sum(axis=1), np.arange(len(self.scores))
         )
         self.mean_interval_ = percentile_interval(draws)
+
+
+def figure_size(n_patients: int) -> tuple[float, float]:
+    """Return width and height in inches of a figure in which each of so many patients has a row."""
+    return 9.0, min(1.4 + _ROW * n_patients, _TALLEST)

@@ -58,3 +58,31 @@ def test_quiet_prints_results_only(folder, capsys):
     assert "patients unknown" in out
     assert "Warning: patients are unknown" in out
     assert err == ""
+
+
+def test_a_report_is_written_and_not_replaced(folder, tmp_path, capsys):
+    file = tmp_path / "report.html"
+    words = ["evaluate", str(folder), "--folds", "2", "-q", *TINY, "--report", str(file)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith(f"Report written to {file}\n")
+    page = file.read_text(encoding="utf-8")
+    assert "<h1>Evaluation of HistoCNNClassifier</h1>" in page
+    assert "<h2>Slides</h2>" in page
+    assert "<h2>Most confident errors</h2>" in page
+    file.write_text("old")
+    assert main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert file.read_text() == "old"
+
+
+def test_what_a_report_lacks_is_found_before_the_run(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("histoclf.cli._evaluate.evaluate", lambda *_, **__: pytest.fail("ran"))
+    file = str(tmp_path / "out")
+    words = ["evaluate", str(folder), "--report", file]
+    assert main([*words, "--json", file]) == 2
+    assert "--json and --report both name" in capsys.readouterr().err
+    assert main(["evaluate", str(folder), "--report", str(tmp_path / "no" / "report.html")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    monkeypatch.setattr("histoclf.networks._optional.is_installed", lambda name: name != "jinja2")
+    assert main(words) == 2
+    assert "pip install 'histoclf[report]'" in capsys.readouterr().err

@@ -107,6 +107,11 @@ def test_what_a_name_holds_is_shown_and_not_run(place):
     assert "&lt;script&gt;" in page
 
 
+def test_a_gallery_has_small_or_large_pictures():
+    html = render_page("t", [Section("s", [Gallery([Figure(PICTURE, "a")], large=x) for x in (False, True)])])
+    assert [found["class"] for found in Outline(html).named("ul")] == ["gallery", "gallery large"]
+
+
 def test_a_figure_from_elsewhere_is_refused():
     with pytest.raises(ValueError, match="must hold its pictures itself"):
         Figure("https://example.org/a.png", "a")
