@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from histoclf.evaluation._spread import N_DRAWS, Spread
 from histoclf.evaluation._words import describe_extras, warn_of_data, warn_of_intervals, warn_of_shortcuts
 
 # Those that were used are named in the settings.
-_PACKAGES = ("numpy", "scikit-learn", "tensorflow", "keras")
+_PACKAGES = {"numpy": "numpy", "scikit-learn": "sklearn", "tensorflow": "tensorflow", "keras": "keras"}
 
 
 @dataclass(frozen=True)
@@ -177,9 +176,9 @@ def _settings(evidence: Evidence, spread: Spread) -> dict[str, Any]:
         "histoclf": __version__,
         "python": platform.python_version(),
         **{
-            name: version(name)
-            for name in _PACKAGES
-            if name.replace("scikit-learn", "sklearn") in sys.modules
+            name: sys.modules[module].__version__
+            for name, module in _PACKAGES.items()
+            if module in sys.modules
         },
         "random_state": evidence.random_state,
         "n_folds": len(evidence.folds),
