@@ -34,7 +34,9 @@ def check_groups(groups: Any, n_samples: int) -> np.ndarray:
     return groups
 
 
-def make_folds(y: np.ndarray, groups: np.ndarray | None, cv: Any, random_state: Any) -> Folds:
+def make_folds(
+    y: np.ndarray, groups: np.ndarray | None, cv: Any, random_state: Any, *, X: Any = None
+) -> Folds:
     """Split rows into folds.
 
     Parameters
@@ -47,6 +49,8 @@ def make_folds(y: np.ndarray, groups: np.ndarray | None, cv: Any, random_state: 
         A number of folds is stratified, shuffled and by patient.
     random_state : int, RandomState instance or None
         Seed of the shuffling.
+    X : array-like of n_samples rows, default=None
+        What is split, for splitters that look at it.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def make_folds(y: np.ndarray, groups: np.ndarray | None, cv: Any, random_state: 
         # on both sides.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-        split = splitter.split(np.zeros(len(y)), y, groups)
+        split = splitter.split(np.zeros(len(y)) if X is None else X, y, groups)
         folds = [(np.asarray(train), np.asarray(test)) for train, test in split]
     _check_folds(folds, y, groups)
     return folds

@@ -130,7 +130,7 @@ def evaluate(
     wants["inflation"] = _check_switch("inflation", inflation)
     seed = _fix_seed(random_state, checkpoint)
     data = _check_data(estimator, X, y, groups, coords, sites)
-    folds = make_folds(data.y, data.groups, cv, seed)
+    folds = make_folds(data.y, data.groups, cv, seed, X=data.X)
     shape = _image_shape(estimator)
     shortcuts = find_shortcuts(X, names, image_shape=shape, sites=data.sites, verbose=verbose)
     rivals = make_rivals(estimator, shortcuts.tables)
