@@ -1,7 +1,7 @@
 """How many planted copies the audit finds, by kind of change, and what it wrongly calls a copy.
 
-Copies of real patches are made in every way that augmentation and oversampling make them, and planted among the
-others. The patches themselves must be of different places, as those of the IDC breast set are.
+Copies of real patches are made in every way that augmentation and oversampling make them, and planted among
+the others. The patches themselves must be of different places, as those of the IDC breast set are.
 """
 
 from __future__ import annotations
