@@ -90,7 +90,7 @@ def _look_alike(points: Keypoints, side_of: np.ndarray | None) -> tuple[np.ndarr
     for is_mirrored in (False, True):
         queries = mirrored(points.descriptor) if is_mirrored else points.descriptor
         visitors = _sorted_into(_nearest(queries, centres, min(_PROBES, n_cells)), n_cells)
-        for (inside, _), (here, _) in zip(members, visitors, strict=True):
+        for inside, here in zip(members, visitors, strict=True):
             pairs = _compare(points, queries, here, inside, side_of)
             found.append((*pairs, np.full(len(pairs[0]), is_mirrored)))
     return tuple(map(np.concatenate, zip(*found, strict=True)))  # type: ignore[return-value]
@@ -108,12 +108,12 @@ def _nearest(descriptors: np.ndarray, centres: np.ndarray, n_nearest: int) -> np
     return chosen
 
 
-def _sorted_into(cells: np.ndarray, n_cells: int) -> list[tuple[np.ndarray, int]]:
+def _sorted_into(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
     """List the points of each cell."""
     owner = np.repeat(np.arange(len(cells)), cells.shape[1])
     order = np.argsort(cells.ravel(), kind="stable")
     edges = np.searchsorted(cells.ravel()[order], np.arange(1, n_cells))
-    return [(rows, number) for number, rows in enumerate(np.split(owner[order], edges))]
+    return np.split(owner[order], edges)
 
 
 def _compare(

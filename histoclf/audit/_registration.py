@@ -114,14 +114,17 @@ def _grid(step: int) -> np.ndarray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def _overlay(stack: Floats, pairs: Candidates, places: np.ndarray) -> tuple[Any, Any, Any, np.ndarray]:
-    """Read both images where they overlap: first, second, 1 inside of the second, and x and y there."""
+def _locate(pairs: Candidates, places: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Return x and y of places of the first images on the second ones, and 1 where these have them."""
     there = pairs.on(places)
-    inside = ((there >= 0) & (there <= SIDE - 1)).all(axis=2).astype(np.float32)
+    return there, ((there >= 0) & (there <= SIDE - 1)).all(axis=2).astype(np.float32)
+
+
+def _read(stack: Floats, pairs: Candidates, places: np.ndarray, there: np.ndarray) -> tuple[Any, Any]:
+    """Read both images at the same places of the tissue."""
     whole = places.astype(int)
     first = stack[pairs.first[:, None], whole[:, 1], whole[:, 0]]
-    second = sample(stack, pairs.second[:, None], there[..., 0], there[..., 1])
-    return first, second, inside, there
+    return first, sample(stack, pairs.second[:, None], there[..., 0], there[..., 1])
 
 
 def _score(stack: Floats, solid: Floats, pairs: Candidates, step: int) -> np.ndarray:
@@ -129,8 +132,9 @@ def _score(stack: Floats, solid: Floats, pairs: Candidates, step: int) -> np.nda
     places = _grid(step)
     block = np.minimum(places * _BLOCKS // SIDE, _BLOCKS - 1).astype(int) @ [1, _BLOCKS]
     in_block = np.eye(_BLOCKS**2, dtype=np.float32)[block]
-    first, second, inside, _ = _overlay(stack, pairs, places)
-    evidence = _overlay(solid, pairs, places)
+    there, inside = _locate(pairs, places)
+    first, second = _read(stack, pairs, places, there)
+    evidence = _read(solid, pairs, places, there)
     products = (first * second, first**2, second**2, evidence[0] * evidence[1])
     both, one, other, structure = ((product * inside) @ in_block for product in products)
     counts = structure >= 0.5 * in_block.sum(axis=0)
@@ -154,7 +158,8 @@ def _align(stack: Floats, pairs: Candidates, step: int, n_steps: int) -> Candida
     slope_y, slope_x = np.gradient(stack, axis=(1, 2))
     best, best_score = pairs, np.full(len(pairs), -np.inf)
     for _ in range(n_steps + 1):
-        first, second, inside, there = _overlay(stack, pairs, places)
+        there, inside = _locate(pairs, places)
+        first, second = _read(stack, pairs, places, there)
         n = inside.sum(axis=1, keepdims=True) + 1e-9
         first, second = (
             (values - (values * inside).sum(axis=1, keepdims=True) / n) * inside for values in (first, second)

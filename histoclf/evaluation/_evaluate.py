@@ -15,6 +15,7 @@ from histoclf._seeding import draw_seed, make_generator
 from histoclf.classifiers._folds import Folds, check_groups, make_folds, shared_patients
 from histoclf.classifiers._labels import check_labels
 from histoclf.classifiers._metadata import takes
+from histoclf.classifiers._pictures import find_image_shape
 from histoclf.classifiers._places import find_places
 from histoclf.evaluation._baselines import Rival, looks_at_neighbours, make_rivals
 from histoclf.evaluation._checkpoint import Checkpoint, identify
@@ -131,7 +132,7 @@ def evaluate(
     seed = _fix_seed(random_state, checkpoint)
     data = _check_data(estimator, X, y, groups, coords, sites)
     folds = make_folds(data.y, data.groups, cv, seed, X=data.X)
-    shape = _image_shape(estimator)
+    shape = find_image_shape(estimator)
     shortcuts = find_shortcuts(X, names, image_shape=shape, sites=data.sites, verbose=verbose)
     rivals = make_rivals(estimator, shortcuts.tables)
     plan, skipped = _make_plan(estimator, data, folds, list(rivals), wants, seed)
@@ -201,12 +202,6 @@ def _check_data(estimator: Any, X: Any, y: Any, groups: Any, coords: Any, sites:
         places = find_places(X, groups, coords)
         groups, coords = places.groups, places.coords
     return _Data(X, y, groups, coords, None if sites is None else np.asarray(sites))
-
-
-def _image_shape(estimator: Any) -> Any:
-    """Find the shape of flattened images in the parameters of the estimator or of its steps."""
-    found = [v for name, v in estimator.get_params().items() if name.rpartition("__")[2] == "image_shape"]
-    return next((tuple(shape) for shape in found if shape is not None), None)
 
 
 def _make_plan(
