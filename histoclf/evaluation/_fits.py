@@ -146,7 +146,7 @@ def _run_fit(task: Task, fit: Fit) -> FitResult:
 def _silence(estimator: Any) -> None:
     """Let the many fits beside the table say nothing that the folds have not said."""
     said = {n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "verbose"}
-    estimator.set_params(**{name: 0 for name, value in said.items() if isinstance(value, int)})
+    estimator.set_params(**{name: type(value)(0) for name, value in said.items() if isinstance(value, int)})
 
 
 def _answer(fitted: Any, task: Task, rows: np.ndarray) -> np.ndarray:

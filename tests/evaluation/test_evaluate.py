@@ -405,6 +405,7 @@ def test_baselines_can_be_chosen():
             groups=MADE.groups,
             cv=2,
             baselines=baselines,
+            audit=False,
             learning_curve=False,
             inflation=False,
         )
