@@ -59,6 +59,27 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how a classifier is evaluated."""
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    parser.add_argument(
+        "--copies-together",
+        action="store_true",
+        help="keep patches that show the same tissue, and the patients who share them, in one fold",
+    )
+    parser.add_argument(
+        "--audit",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="look for copies of patches that are trained on and tested on (default: up to 10,000 patches)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep each finished fit in this file; started again after an interruption, go on there",
+    )
+
+
 def add_writing_arguments(
     parser: argparse.ArgumentParser, name: str, what: str, required: bool = True
 ) -> None:

@@ -14,7 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from histoclf import __version__
-from histoclf.cli._arguments import add_data_arguments, add_model_arguments, add_writing_arguments
+from histoclf.cli._arguments import (
+    add_data_arguments,
+    add_model_arguments,
+    add_protocol_arguments,
+    add_writing_arguments,
+)
 
 # Expected errors have messages for people; anything else is a bug and keeps its traceback.
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
@@ -129,12 +134,19 @@ def _add_evaluate(commands: Any) -> None:
         "measure how good a classifier is on patients it has not seen, beside trivial baselines",
     )
     add_data_arguments(parser)
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     add_model_arguments(parser)
+    add_protocol_arguments(parser)
     parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="keep each finished fit in this file; started again after an interruption, go on there",
+        "--sites",
+        metavar="folder|REGEX",
+        help="where patches are from (hospital, scanner, ...), in the same way as --groups; it becomes a "
+        "baseline, and it is measured how well colour tells it",
+    )
+    parser.add_argument(
+        "--baselines",
+        default="all",
+        metavar="all|colour|none|NAME,...",
+        help="what to compare with, such as 'mean colour,file size' (default: all)",
     )
     parser.add_argument(
         "--learning-curve",
@@ -163,6 +175,13 @@ def _add_train(commands: Any) -> None:
     parser = _add(commands, "train", "train a classifier on all patches of a folder")
     add_data_arguments(parser)
     add_model_arguments(parser)
+    parser.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="first evaluate such a classifier in folds, as 'histoclf evaluate' does, and keep its scores in "
+        "the model's card; --folds, --copies-together, --audit and --checkpoint belong to this",
+    )
+    add_protocol_arguments(parser)
     add_writing_arguments(parser, "--out", "file to save the classifier in, such as model.histoclf")
     parser.add_argument(
         "--on-error", choices=("raise", "skip"), default="raise", help="what to do about unreadable images"

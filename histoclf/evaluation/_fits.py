@@ -155,8 +155,8 @@ def _answer(fitted: Any, task: Task, rows: np.ndarray) -> np.ndarray:
     if not np.array_equal(fitted.classes_, classes):
         raise ValueError(
             f"{type(fitted).__name__} has the classes {np.asarray(fitted.classes_).tolist()}, but y has "
-            f"{classes.tolist()}. Expected the same; clean y before evaluate (LabelCleaner) instead of "
-            "inside the estimator."
+            f"{classes.tolist()}. Expected the same; clean y first (LabelCleaner), instead of inside "
+            "the estimator."
         )
     return np.asarray(fitted.predict_proba(take_rows(task.X, rows), **task.metadata("predict_proba", rows)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from histoclf.classifiers._label_corrections import COLUMNS
+from histoclf.classifiers._label_corrections import COLUMNS, protect_cell
 from histoclf.io._atomic import write_atomically
 from histoclf.io._items import is_content
 from histoclf.report._page import write_page
@@ -123,7 +123,8 @@ class LabelReview:
         """Write the list for a spreadsheet, with an empty column for the decisions.
 
         Decisions are "keep", "relabel", with the label in ``new_label``, or "drop"; empty is undecided.
-        `LabelCorrections.from_csv` reads it back.
+        `LabelCorrections.from_csv` reads it back. A cell that a spreadsheet would compute, as it begins with
+        "=", "+", "-" or "@", has a quote before it.
 
         Parameters
         ----------
@@ -135,7 +136,10 @@ class LabelReview:
         table.writerow([*COLUMNS, "suggested_label", "normalized_margin"])
         for issue in self.issues:
             margin = "" if np.isnan(issue.normalized_margin) else f"{issue.normalized_margin:.4f}"
-            table.writerow([issue.item, issue.given, "", "", issue.suggested, margin])
+            item, given, suggested = (
+                protect_cell(str(text)) for text in (issue.item, issue.given, issue.suggested)
+            )
+            table.writerow([item, given, "", "", suggested, margin])
         write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
     def to_html(
