@@ -99,12 +99,13 @@ def _shorten(error: ImageReadError | InputContractError) -> str:
 
 
 def describe_audit(report: LeakageReport | None) -> str:
-    """Say in a few words whether copies cross the folds."""
+    """Say in a few words whether patients and copies cross the folds."""
     if report is None:
         return "copies not looked for"
+    patients = f"{len(report.shared_groups):,} patients CROSS THE FOLDS, " if report.shared_groups else ""
     if report.n_copies:
-        return f"{report.n_copies:,} patches have COPIES ACROSS FOLDS"
-    return "no copies cross the folds"
+        return f"{patients}{report.n_copies:,} patches have COPIES ACROSS FOLDS"
+    return f"{patients}no copies cross the folds"
 
 
 def warn_of_copies(report: LeakageReport | None) -> list[str]:
@@ -114,15 +115,18 @@ def warn_of_copies(report: LeakageReport | None) -> list[str]:
     found = []
     if report.n_copies:
         share = 100 * report.n_copies / report.n_images
+        kinds = {"exact": len(report.exact_duplicates), "changed": len(report.near_duplicates)}
+        pairs = " and ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
+        pairs += " pair" if sum(kinds.values()) == 1 else " pairs"
         found.append(
-            f"{report.n_copies:,} patches ({share:.0f} %) have a copy on the other side of a fold, in "
-            f"{len(report.exact_duplicates):,} pairs that are the same to the last bit and "
-            f"{len(report.near_duplicates):,} of changed copies: the scores flatter. Keep them together with "
-            "cv=StratifiedPatientKFold(n) (--copies-together), or drop all but one of each (find_duplicates)."
+            f"{report.n_copies:,} patches ({share:.2g} %) have a copy on the other side of a fold ({pairs}): "
+            "a classifier can remember these. Keep copies together with cv=StratifiedPatientKFold(n) "
+            "(--copies-together), or drop all but one of each (find_duplicates)."
         )
     if report.label_conflicts:
+        n = len(report.label_conflicts)
+        said = "1 pair of copies has" if n == 1 else f"{n:,} pairs of copies have"
         found.append(
-            f"{len(report.label_conflicts):,} pairs of copies have different labels: at least one of two is "
-            "wrong. review_labels lists them first."
+            f"{said} different labels: at least one of two is wrong. review_labels lists them first."
         )
     return found

@@ -65,7 +65,9 @@ class Inflation:
         text = self._compare()
         if self.interval[0] > 0:
             return f"{text}: that is the estimated inflation where patients are on both sides."
-        return f"{text}: no inflation beyond chance."
+        if self.difference > 0:
+            return f"{text}: that is the estimated inflation, which may be chance."
+        return f"{text}: no inflation is seen."
 
     def _compare(self) -> str:
         points, known = f"{100 * abs(self.difference):.1f} points", limits(self.interval)

@@ -10,14 +10,14 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from histoclf import StratifiedPatientKFold, audit_cv
 from histoclf.datasets import make_patches
 from histoclf.evaluation import evaluate
 from histoclf.evaluation._copies import MOST_SEARCHED, search_if_cheap
 from histoclf.exceptions import ImageReadError, InputContractError
-from histoclf.io import save_patches
+from histoclf.io import ImageLoader, find_patches, save_patches
 
 MADE = make_patches(n_patients=6, patches_per_patient=6, image_size=32, stain_shift=1.0, random_state=0)
 # The first patient's first patch, mirrored, and the second patient's as it is, with another label.
@@ -56,9 +56,9 @@ def test_the_result_carries_the_report_of_its_own_folds(leaky):
 
 def test_a_warning_counts_copies_and_names_the_cure(leaky):
     said = "\n".join(leaky.warnings)
-    assert "4 patches (11 %) have a copy on the other side of a fold, in 1 pairs that are the same" in said
+    assert "4 patches (11 %) have a copy on the other side of a fold (1 exact and 1 changed pairs)" in said
     assert "cv=StratifiedPatientKFold(n)" in said
-    assert "1 pairs of copies have different labels" in said
+    assert "1 pair of copies has different labels" in said
     assert leaky.summary.endswith("; 4 patches have COPIES ACROSS FOLDS")
     assert leaky.summary in leaky.to_text()
 
@@ -189,6 +189,7 @@ def test_a_random_split_is_told_its_patients_and_its_inflation(random_split, cle
     assert inflation.balanced_accuracy == random_split.model.balanced_accuracy
     assert inflation.by_patient == pytest.approx(clean.model.balanced_accuracy)  # of the very same folds
     assert inflation.auc_by_patient == pytest.approx(clean.model.auc)
+    assert random_split.summary.endswith("; 6 patients CROSS THE FOLDS, no copies cross the folds")
     said = "\n".join(random_split.warnings)
     assert "6 patients are both trained on and tested on" in said
     assert f"folds by patient have {clean.model.balanced_accuracy:.3f} balanced accuracy, and these" in said
@@ -213,3 +214,22 @@ def test_patients_that_were_not_given_are_read_from_names(tmp_path, random_split
     assert len(evaluation.audit.shared_groups) == 6
     assert "groups were not given, though file names tell 6 patients, of whom 6 are" in evaluation.warnings[0]
     assert evaluation.inflation.of_these_folds
+
+
+@pytest.mark.real_data
+def test_a_random_split_of_real_patches_is_found_out(real_data):
+    patches = find_patches(real_data / "idc_breast")
+    few = slice(None, None, 12)
+    paths, y, groups = patches.paths[few], patches.labels[few], patches.groups[few]
+    model = make_pipeline(
+        ImageLoader(image_size=8, flatten=True), StandardScaler(), LogisticRegression(C=0.01, max_iter=500)
+    )
+    options = {"baselines": None, "learning_curve": False}
+    split = StratifiedKFold(5, shuffle=True, random_state=0)
+    leaky = evaluate(model, paths, y, groups=groups, cv=split, **options)
+    assert len(leaky.audit.shared_groups) == 13  # of the 14th there is one patch
+    assert leaky.audit.n_copies == 0
+    assert leaky.inflation.interval[0] > 0
+    by_patient = evaluate(model, paths, y, groups=groups, inflation=False, **options)
+    assert by_patient.audit.ok
+    assert by_patient.model.balanced_accuracy == pytest.approx(leaky.inflation.by_patient)

@@ -276,6 +276,15 @@ def test_the_sheet_of_images_names_rows(tmp_path):
     assert "The first 2 are shown." in html
 
 
+def test_members_of_a_conflict_name_each_other(tmp_path):
+    paths = [f"slides/{row}.png" for row in range(N)]
+    review = review_labels(PROBABILITIES, paths, Y, groups=GROUPS, duplicates=[(5, 3)])
+    assert "3.png: malignant, perhaps right (duplicates with different labels)" in str(review)
+    review.to_html(tmp_path / "sheet.html", paths)
+    html = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    assert [html.count(f"<dd>{row}.png</dd>") for row in (3, 5)] == [1, 1]
+
+
 def test_no_doubt_gives_a_sheet_that_says_so(tmp_path):
     review = review_labels(PROBABILITIES, ["none.png"] * N, TRUTH, groups=GROUPS)
     review.to_html(tmp_path / "sheet.html", ["none.png"] * N)
