@@ -16,6 +16,7 @@ from typing import Any
 from histoclf import __version__
 from histoclf.cli._arguments import (
     add_data_arguments,
+    add_measurement_arguments,
     add_model_arguments,
     add_protocol_arguments,
     add_writing_arguments,
@@ -136,31 +137,7 @@ def _add_evaluate(commands: Any) -> None:
     add_data_arguments(parser)
     add_model_arguments(parser)
     add_protocol_arguments(parser)
-    parser.add_argument(
-        "--sites",
-        metavar="folder|REGEX",
-        help="where patches are from (hospital, scanner, ...), in the same way as --groups; it becomes a "
-        "baseline, and it is measured how well colour tells it",
-    )
-    parser.add_argument(
-        "--baselines",
-        default="all",
-        metavar="all|colour|none|NAME,...",
-        help="what to compare with, such as 'mean colour,file size' (default: all)",
-    )
-    parser.add_argument(
-        "--learning-curve",
-        action=argparse.BooleanOptionalAction,
-        default="auto",
-        help="fit with parts of the patients and of the patches too, and say what would help (default: where "
-        "a fit is cheap)",
-    )
-    parser.add_argument(
-        "--inflation",
-        action=argparse.BooleanOptionalAction,
-        default="auto",
-        help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
-    )
+    add_measurement_arguments(parser)
     parser.add_argument("--details", action="store_true", help="print a second table, with more scores")
     parser.add_argument(
         "--report",

@@ -123,7 +123,6 @@ def summarise(
     inflation = _inflation(evidence, in_table[rows[0].name], extras, codes, patients)
     curve = _curve(evidence, places, spread, rows[0], groups)
     probes = probe_identity(evidence.shortcuts.tables, groups, sites, evidence.random_state)
-    of_fits = [evidence.results[fit.key] for fit in evidence.plan.model]
     return Evaluation(
         rows=rows,
         comparisons=compare_rows(scored, [(0, other) for other in range(1, len(rows))], spread, *judged),
@@ -132,15 +131,13 @@ def summarise(
         y=y,
         groups=groups,
         folds=fold_of,
-        fit_times=tuple(result.seconds for result in of_fits),
+        fit_times=tuple(evidence.results[fit.key].seconds for fit in evidence.plan.model),
         warnings=(
             *warn_of_data(groups, evidence.folds, tested, patients),
             *warn_of_inflation(inflation),
             *warn_of_copies(evidence.audit),
             *warn_of_intervals(rows[0], y[tested], judged[1]),
-            *describe_separation(evidence.shortcuts.facts, y),
-            *warn_of_shortcuts(rows, len(classes)),
-            *gather_warnings(of_fits),
+            *_warn_of_ways(evidence, rows, y),
         ),
         training_score=mean_training_score(evidence.plan.model, evidence.results),
         inflation=inflation,
@@ -154,6 +151,15 @@ def summarise(
         settings=_settings(evidence, spread),
         audit=evidence.audit,
     )
+
+
+def _warn_of_ways(evidence: Evidence, rows: tuple[Row, ...], y: np.ndarray) -> list[str]:
+    """Say what the classes may be told apart by, and what the fits warned of."""
+    return [
+        *describe_separation(evidence.shortcuts.facts, y),
+        *warn_of_shortcuts(rows, len(np.unique(y))),
+        *gather_warnings([evidence.results[fit.key] for fit in evidence.plan.model]),
+    ]
 
 
 def _probabilities(
