@@ -116,13 +116,13 @@ def summarise(
     in_table, extras = _probabilities(evidence, codes, len(classes))
     scored = {name: p[tested] for name, p in in_table.items()}
     judged = (codes[tested], None if groups is None else groups[tested], evidence.random_state)
-    more = [p[tested] for p in extras.values()]
-    spread = spread_of_patches([*scored.values(), *more], *judged)
+    spread = spread_of_patches([*scored.values(), *(p[tested] for p in extras.values())], *judged)
     rows = make_rows(scored, spread, *judged)
     places = {name: len(rows) + number for number, name in enumerate(extras)}
     inflation = _inflation(evidence, in_table[rows[0].name], extras, codes, patients)
     curve = _curve(evidence, places, spread, rows[0], groups)
     probes = probe_identity(evidence.shortcuts.tables, groups, sites, evidence.random_state)
+    described = [*evidence.left_out, *describe_extras(inflation, curve, probes, evidence.skipped)]
     return Evaluation(
         rows=rows,
         comparisons=compare_rows(scored, [(0, other) for other in range(1, len(rows))], spread, *judged),
@@ -143,11 +143,7 @@ def summarise(
         inflation=inflation,
         learning_curve=curve,
         identity=probes,
-        notes=(
-            *evidence.left_out,
-            *describe_extras(inflation, curve, probes, evidence.skipped),
-            *evidence.failures(),
-        ),
+        notes=(*described, *evidence.failures()),
         settings=_settings(evidence, spread),
         audit=evidence.audit,
     )
