@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from histoclf.io._items import is_content, item_names
 COLUMNS = ("item", "given_label", "decision", "new_label")
 DECISIONS = ("keep", "relabel", "drop")
 _MOST_NAMED = 10
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # the first character of a formula, protected or not
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class LabelCorrections:
         path : str or path-like
             CSV file with the columns ``item``, ``given_label``, ``decision`` ("keep", "relabel", "drop", or
             empty for undecided) and ``new_label``. Further columns, semicolons or tabs instead of commas,
-            and a byte order mark, as spreadsheets write them, are understood.
+            and a byte order mark, as spreadsheets write them, are understood. A quote before "=", "+", "-" or
+            "@" at the beginning of a cell, which keeps spreadsheets from computing it, is taken off.
 
         Returns
         -------
@@ -219,8 +222,20 @@ class LabelCorrections:
         return f"LabelCorrections({said})"
 
 
+def protect_cell(text: str) -> str:
+    """Put a quote before what a spreadsheet would compute, such as the label "+1" or a file "=1.png".
+
+    What looks so protected already gets one more, so that `_read_cell` gives back every text as it was.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _read_cell(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
 def _correction(row: dict[str, Any]) -> Correction:
-    item, given, decision, new = (row[name] or "" for name in COLUMNS)
+    item, given, decision, new = (_read_cell(row[name] or "") for name in COLUMNS)
     decision = decision.strip().lower()
     return Correction(item, given, decision, new.strip() if decision == "relabel" else "")
 

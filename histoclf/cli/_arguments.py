@@ -59,6 +59,56 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how a classifier is evaluated."""
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    parser.add_argument(
+        "--copies-together",
+        action="store_true",
+        help="keep patches that show the same tissue, and the patients who share them, in one fold",
+    )
+    parser.add_argument(
+        "--audit",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="look for copies of patches that are trained on and tested on (default: up to 10,000 patches)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep each finished fit in this file; started again after an interruption, go on there",
+    )
+
+
+def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured beside the scores."""
+    parser.add_argument(
+        "--sites",
+        metavar="folder|REGEX",
+        help="where patches are from (hospital, scanner, ...), in the same way as --groups; it becomes a "
+        "baseline, and it is measured how well colour tells it",
+    )
+    parser.add_argument(
+        "--baselines",
+        default="all",
+        metavar="all|colour|none|NAME,...",
+        help="what to compare with, such as 'mean colour,file size' (default: all)",
+    )
+    parser.add_argument(
+        "--learning-curve",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="fit with parts of the patients and of the patches too, and say what would help (default: where "
+        "a fit is cheap)",
+    )
+    parser.add_argument(
+        "--inflation",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
+    )
+
+
 def add_writing_arguments(
     parser: argparse.ArgumentParser, name: str, what: str, required: bool = True
 ) -> None:

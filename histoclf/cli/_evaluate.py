@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from histoclf import __version__
-from histoclf.cli._inputs import make_classifier, read_folder
+from histoclf.audit._splitter import StratifiedPatientKFold
+from histoclf.cli._inputs import Patches, make_classifier, read_folder, read_sites
 from histoclf.cli._network import load_network
 from histoclf.cli._outputs import check_target
 from histoclf.evaluation._evaluate import evaluate
 from histoclf.evaluation._report import require_report
+from histoclf.evaluation._result import Evaluation
 from histoclf.io._atomic import write_atomically
 
 
@@ -19,19 +22,16 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate on the patches of a folder, and print the table."""
     _check_targets(args)
     classifier = make_classifier(args)
-    patches = read_folder(args)
+    patches, sites = read_folder(args), read_sites(args)
     load_network(args.quiet)
-    evaluation = evaluate(
+    evaluation = run_protocol(
+        args,
         classifier,
-        patches.paths,
-        patches.labels,
-        groups=patches.groups,
-        cv=args.folds,
+        patches,
+        sites=sites,
+        baselines=_read_baselines(args.baselines),
         learning_curve=args.learning_curve,
         inflation=args.inflation,
-        checkpoint=args.checkpoint,
-        random_state=args.seed,
-        verbose=0 if args.quiet else 1,
     )
     print(f"\n{evaluation.to_text(details=args.details)}")
     if args.json:
@@ -42,6 +42,31 @@ def run(args: argparse.Namespace) -> int:
         evaluation.to_html(args.report, patches.paths)
         print(f"\nReport written to {args.report}")
     return 0
+
+
+def run_protocol(args: argparse.Namespace, classifier: Any, patches: Patches, **options: Any) -> Evaluation:
+    """Evaluate as the arguments say."""
+    cv: Any = args.folds
+    if args.copies_together:
+        cv = StratifiedPatientKFold(args.folds, random_state=args.seed)
+    return evaluate(
+        classifier,
+        patches.paths,
+        patches.labels,
+        groups=patches.groups,
+        cv=cv,
+        audit=args.audit,
+        checkpoint=args.checkpoint,
+        random_state=args.seed,
+        verbose=0 if args.quiet else 1,
+        **options,
+    )
+
+
+def _read_baselines(text: str) -> str | list[str] | None:
+    if text in ("all", "colour"):
+        return text
+    return None if text == "none" else [name.strip() for name in text.split(",")]
 
 
 def _check_targets(args: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ from histoclf.io._patches import find_patches
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation
 from histoclf.preprocessing._labels import LabelCleaner
 
+_MOST_NAMED = 10  # sites
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -42,6 +44,20 @@ def read_folder(args: argparse.Namespace) -> Patches:
     if cleaner.report_.changes:
         print(cleaner.report_, flush=True)
     return Patches(found.paths, labels, found.groups)
+
+
+def read_sites(args: argparse.Namespace) -> np.ndarray | None:
+    """Read where each patch is from, in the order of `read_folder`."""
+    if args.sites is None:
+        return None
+    try:
+        sites = find_patches(args.folder, groups=args.sites, labels=args.labels).groups
+    except PatchNameError as error:
+        raise PatchNameError(f"--sites is read as --groups is: {error}") from error
+    if sites is None:
+        raise PatchNameError(f"--sites {args.sites} tells no sites. Expected 'folder' or an expression.")
+    print(f"{len(np.unique(sites))} sites: {', '.join(np.unique(sites)[:_MOST_NAMED])}", flush=True)
+    return sites
 
 
 def make_classifier(args: argparse.Namespace, **params: Any) -> Any:

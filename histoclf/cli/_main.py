@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from histoclf import __version__
-from histoclf.cli._arguments import add_data_arguments, add_model_arguments, add_writing_arguments
+from histoclf.cli._arguments import (
+    add_data_arguments,
+    add_measurement_arguments,
+    add_model_arguments,
+    add_protocol_arguments,
+    add_writing_arguments,
+)
 
 # Expected errors have messages for people; anything else is a bug and keeps its traceback.
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
@@ -129,26 +135,9 @@ def _add_evaluate(commands: Any) -> None:
         "measure how good a classifier is on patients it has not seen, beside trivial baselines",
     )
     add_data_arguments(parser)
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     add_model_arguments(parser)
-    parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="keep each finished fit in this file; started again after an interruption, go on there",
-    )
-    parser.add_argument(
-        "--learning-curve",
-        action=argparse.BooleanOptionalAction,
-        default="auto",
-        help="fit with parts of the patients and of the patches too, and say what would help (default: where "
-        "a fit is cheap)",
-    )
-    parser.add_argument(
-        "--inflation",
-        action=argparse.BooleanOptionalAction,
-        default="auto",
-        help="measure what a random split of the patches would have claimed (default: where a fit is cheap)",
-    )
+    add_protocol_arguments(parser)
+    add_measurement_arguments(parser)
     parser.add_argument("--details", action="store_true", help="print a second table, with more scores")
     parser.add_argument(
         "--report",
@@ -163,6 +152,13 @@ def _add_train(commands: Any) -> None:
     parser = _add(commands, "train", "train a classifier on all patches of a folder")
     add_data_arguments(parser)
     add_model_arguments(parser)
+    parser.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="first evaluate such a classifier in folds, as 'histoclf evaluate' does, and keep its scores in "
+        "the model's card; --folds, --copies-together, --audit and --checkpoint belong to this",
+    )
+    add_protocol_arguments(parser)
     add_writing_arguments(parser, "--out", "file to save the classifier in, such as model.histoclf")
     parser.add_argument(
         "--on-error", choices=("raise", "skip"), default="raise", help="what to do about unreadable images"

@@ -66,8 +66,13 @@ def write_predictions(
     for path, row in zip(paths, probabilities, strict=True):
         known = not np.isnan(row).any()
         answer = [classes[row.argmax()], *map(repr, row.tolist())] if known else [""] * (1 + len(classes))
-        table.writerow([path, *answer])
+        table.writerow([_protect(path), *answer])
     write_atomically(Path(file), text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _protect(path: str) -> str:
+    """Write a path that a spreadsheet would compute, such as "=1.png", as the same path from here."""
+    return os.path.join(os.curdir, path) if path.startswith(("=", "+", "-", "@")) else path
 
 
 def _set_verbose(estimator: Any, quiet: bool) -> None:

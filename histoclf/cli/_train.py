@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from histoclf.cli._evaluate import run_protocol
 from histoclf.cli._inputs import make_classifier, read_folder
 from histoclf.cli._network import load_network
 from histoclf.cli._outputs import check_target
@@ -17,12 +18,17 @@ def run(args: argparse.Namespace) -> int:
     classifier = make_classifier(args, on_error=args.on_error)
     patches = read_folder(args)
     load_network(args.quiet)
+    evaluation = run_protocol(args, classifier, patches) if args.evaluate else None
+    if evaluation is not None:
+        print(f"\n{evaluation}\n", flush=True)
     classifier.fit(patches.paths, patches.labels, groups=patches.groups)
-    save_model(classifier, args.out)
+    save_model(classifier, args.out, evaluation=evaluation)
     print(
         f"{_summary(classifier, len(patches.paths))}; classifier of "
         f"{', '.join(map(str, classifier.classes_))} written to {args.out}"
     )
+    if evaluation is None:
+        print("Not evaluated, and its card says so; 'histoclf train --evaluate' puts scores into it.")
     print(f"Use it: histoclf predict {args.out} IMAGES --out predictions.csv")
     return 0
 

@@ -12,18 +12,20 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from histoclf._seeding import draw_seed, make_generator
-from histoclf.classifiers._folds import Folds, check_groups, make_folds, shared_patients
+from histoclf.classifiers._folds import Folds, check_groups, make_folds
 from histoclf.classifiers._labels import check_labels
 from histoclf.classifiers._metadata import takes
 from histoclf.classifiers._pictures import find_image_shape
 from histoclf.classifiers._places import find_places
 from histoclf.evaluation._baselines import Rival, looks_at_neighbours, make_rivals
 from histoclf.evaluation._checkpoint import Checkpoint, identify
+from histoclf.evaluation._copies import audit_folds
 from histoclf.evaluation._fits import Task, run_fits
-from histoclf.evaluation._plan import Plan, plan_curve, plan_folds, plan_random_split, refits_are_cheap
+from histoclf.evaluation._plan import Plan, plan_curve, plan_folds, plan_other_split, refits_are_cheap
 from histoclf.evaluation._result import Evaluation
 from histoclf.evaluation._shortcuts import check_baselines, find_shortcuts
 from histoclf.evaluation._summary import Evidence, summarise
+from histoclf.report._answers import find_groups
 
 
 def evaluate(
@@ -38,6 +40,7 @@ def evaluate(
     baselines: str | Sequence[str] | None = "all",
     learning_curve: bool | str = "auto",
     inflation: bool | str = "auto",
+    audit: bool | str = "auto",
     checkpoint: str | os.PathLike[str] | None = None,
     random_state: int | np.random.RandomState | None = 0,
     n_jobs: int | None = None,
@@ -50,6 +53,8 @@ def evaluate(
     tissue: the mean colour of each patch, its histogram of colours, how much of it is blank, and of files
     their size, format and encoder. A classifier that is not better than these has found nothing in the
     tissue. Where it takes `coords`, as `SlideContextClassifier` does, they are given the same context.
+    Copies of patches that are trained on and tested on are looked for, however they were turned, cropped or
+    recoloured, and patients who are.
 
     Parameters
     ----------
@@ -63,8 +68,8 @@ def evaluate(
         Labels, clean.
     groups : array-like of shape (n_samples,), default=None
         Patient of each sample: none is ever trained on and tested on. None is unknown: the scores are then
-        about other patches of the same patients, and a warning in the result says so. A classifier that takes
-        `coords` has them read from the paths in X.
+        about other patches of the same patients, and a warning in the result says so, with their number if
+        file names tell it. A classifier that takes `coords` has them read from the paths in X.
     coords : array-like of shape (n_samples, 2), default=None
         Position of each patch on its patient's slide, for classifiers that look at neighbours. None reads
         them from the paths in X.
@@ -73,7 +78,7 @@ def evaluate(
         colour tells it.
     cv : int, splitter or iterable of (train, test), default=5
         Number of folds, stratified, shuffled, and by patient; or a splitter that tests each sample at most
-        once.
+        once. Of these, `StratifiedPatientKFold` keeps copies together as well.
     baselines : "all", "colour", sequence of str or None, default="all"
         Shortcuts to compare with: all that X has, those of colour, some by name, or the majority class alone.
         The names are "mean colour", "colour histogram", "blank share", "file size", "file metadata" and
@@ -83,7 +88,12 @@ def evaluate(
         so where another fit is cheap: for a transfer classifier on a frozen network, whose embeddings are
         kept, and for plain estimators of scikit-learn.
     inflation : bool or "auto", default="auto"
-        Whether to measure what a random split of the patches would have claimed; "auto" as above.
+        Whether to measure what a random split of the patches would have claimed; "auto" as above. If `cv`
+        has patients on both sides, it is measured what folds by patient have instead.
+    audit : bool or "auto", default="auto"
+        Whether to look for copies of patches that cross the folds, as `audit_cv` does. "auto" does so for up
+        to 10,000 patches, which takes two or three minutes on one core, where X holds paths or images that
+        can be compared. The folds do not depend on it.
     checkpoint : str or path-like, default=None
         File in which each finished fit is kept. An interrupted evaluation that is started again goes on
         there.
@@ -107,7 +117,10 @@ def evaluate(
     LabelError
         If labels are missing.
     ImageReadError
-        If image files cannot be read; found before the first fit, unless `baselines` is None.
+        If image files cannot be read; found before the first fit, unless `baselines` is None and `audit` is
+        not True.
+    InputContractError
+        If `audit` is True, and X holds no images.
     CheckpointError
         If `checkpoint` is damaged, or of other data, folds or settings; the message names the difference.
     TypeError
@@ -129,11 +142,14 @@ def evaluate(
     names = check_baselines(baselines)
     wants = {"learning_curve": _check_switch("learning_curve", learning_curve)}
     wants["inflation"] = _check_switch("inflation", inflation)
+    wants_audit = _check_switch("audit", audit)
     seed = _fix_seed(random_state, checkpoint)
     data = _check_data(estimator, X, y, groups, coords, sites)
     folds = make_folds(data.y, data.groups, cv, seed, X=data.X)
     shape = find_image_shape(estimator)
     shortcuts = find_shortcuts(X, names, image_shape=shape, sites=data.sites, verbose=verbose)
+    settings = {"image_shape": shape, "n_jobs": n_jobs, "verbose": verbose}
+    report, left_out = audit_folds(wants_audit, folds, X, data.y, data.patients, **settings)
     rivals = make_rivals(estimator, shortcuts.tables)
     plan, skipped = _make_plan(estimator, data, folds, list(rivals), wants, seed)
     kept = None
@@ -142,8 +158,8 @@ def evaluate(
         kept = Checkpoint(checkpoint, identify(estimator, X, labels, folds, seed))
     tasks = _make_tasks(estimator, rivals, data)
     results = run_fits(tasks, plan.fits, n_jobs=n_jobs, verbose=verbose, checkpoint=kept)
-    evidence = Evidence(plan, results, folds, shortcuts, skipped, seed, repr(estimator))
-    return summarise(evidence, data.y, data.groups, data.sites)
+    evidence = Evidence(plan, results, folds, shortcuts, report, left_out, skipped, seed, repr(estimator))
+    return summarise(evidence, data.y, data.groups, data.sites, data.patients)
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,7 @@ class _Data:
     groups: np.ndarray | None
     coords: np.ndarray | None
     sites: np.ndarray | None
+    patients: np.ndarray | None  # the groups, or who file names say it is
 
 
 def _check_estimator(estimator: Any, coords: Any) -> None:
@@ -201,7 +218,7 @@ def _check_data(estimator: Any, X: Any, y: Any, groups: Any, coords: Any, sites:
     if looks_at_neighbours(estimator):
         places = find_places(X, groups, coords)
         groups, coords = places.groups, places.coords
-    return _Data(X, y, groups, coords, None if sites is None else np.asarray(sites))
+    return _Data(X, y, groups, coords, None if sites is None else np.asarray(sites), find_groups(X, groups))
 
 
 def _make_plan(
@@ -209,10 +226,9 @@ def _make_plan(
 ) -> tuple[Plan, list[str]]:
     """Plan all fits; and name what is left out because each fit would take long."""
     name = type(estimator).__name__
-    by_patient = data.groups is not None and not shared_patients(folds, data.groups)
     possible = {
         "learning_curve": plan_curve(name, folds, data.y, data.groups, seed),
-        "inflation": plan_random_split(name, folds, data.y, seed) if by_patient else [],
+        "inflation": plan_other_split(name, folds, data.y, data.patients, seed),
     }
     cheap = refits_are_cheap(estimator)
     skipped = [what for what, fits in possible.items() if fits and wants[what] is None and not cheap]

@@ -146,7 +146,7 @@ def _run_fit(task: Task, fit: Fit) -> FitResult:
 def _silence(estimator: Any) -> None:
     """Let the many fits beside the table say nothing that the folds have not said."""
     said = {n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "verbose"}
-    estimator.set_params(**{name: 0 for name, value in said.items() if isinstance(value, int)})
+    estimator.set_params(**{name: type(value)(0) for name, value in said.items() if isinstance(value, int)})
 
 
 def _answer(fitted: Any, task: Task, rows: np.ndarray) -> np.ndarray:
@@ -155,8 +155,8 @@ def _answer(fitted: Any, task: Task, rows: np.ndarray) -> np.ndarray:
     if not np.array_equal(fitted.classes_, classes):
         raise ValueError(
             f"{type(fitted).__name__} has the classes {np.asarray(fitted.classes_).tolist()}, but y has "
-            f"{classes.tolist()}. Expected the same; clean y before evaluate (LabelCleaner) instead of "
-            "inside the estimator."
+            f"{classes.tolist()}. Expected the same; clean y first (LabelCleaner), instead of inside "
+            "the estimator."
         )
     return np.asarray(fitted.predict_proba(take_rows(task.X, rows), **task.metadata("predict_proba", rows)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from histoclf.classifiers._label_corrections import COLUMNS
+from histoclf.classifiers._label_corrections import COLUMNS, protect_cell
 from histoclf.io._atomic import write_atomically
 from histoclf.io._items import is_content
 from histoclf.report._page import write_page
@@ -114,7 +114,8 @@ class LabelReview:
         """
         lines = [self._summary(), *(f"Warning: {text}" for text in self.warnings)]
         for issue in self.issues[:10]:
-            lines.append(f"  {issue.item}: {issue.given}, perhaps {issue.suggested} ({issue.reason})")
+            perhaps = "right" if issue.suggested == issue.given else issue.suggested
+            lines.append(f"  {issue.item}: {issue.given}, perhaps {perhaps} ({issue.reason})")
         if len(self.issues) > 10:
             lines.append(f"  ... and {len(self.issues) - 10:,} more")
         return "\n".join(lines)
@@ -123,7 +124,8 @@ class LabelReview:
         """Write the list for a spreadsheet, with an empty column for the decisions.
 
         Decisions are "keep", "relabel", with the label in ``new_label``, or "drop"; empty is undecided.
-        `LabelCorrections.from_csv` reads it back.
+        `LabelCorrections.from_csv` reads it back. A cell that a spreadsheet would compute, as it begins with
+        "=", "+", "-" or "@", has a quote before it.
 
         Parameters
         ----------
@@ -135,7 +137,10 @@ class LabelReview:
         table.writerow([*COLUMNS, "suggested_label", "normalized_margin"])
         for issue in self.issues:
             margin = "" if np.isnan(issue.normalized_margin) else f"{issue.normalized_margin:.4f}"
-            table.writerow([issue.item, issue.given, "", "", issue.suggested, margin])
+            item, given, suggested = (
+                protect_cell(str(text)) for text in (issue.item, issue.given, issue.suggested)
+            )
+            table.writerow([item, given, "", "", suggested, margin])
         write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
     def to_html(
@@ -177,7 +182,8 @@ class LabelReview:
             raise ValueError(f"X has {len(X)} rows. Expected the {self.n_samples} that were reviewed.")
         shown = self.issues[:max_items]
         pictures = make_thumbnails(X, [issue.row for issue in shown], image_shape=image_shape)
-        cards = [_card(issue, picture) for issue, picture in zip(shown, pictures, strict=True)]
+        names = {issue.row: _name(issue) for issue in self.issues}
+        cards = [_card(issue, picture, names) for issue, picture in zip(shown, pictures, strict=True)]
         summary = self._summary()
         if len(shown) < len(self.issues):
             summary += f" The first {len(shown)} are shown."
@@ -204,13 +210,16 @@ class LabelReview:
         )
 
 
-def _card(issue: LabelIssue, picture: str | None) -> Card:
+def _name(issue: LabelIssue) -> str:
+    return f"row {issue.row}" if is_content(issue.item) else os.path.basename(issue.item)
+
+
+def _card(issue: LabelIssue, picture: str | None, names: dict[int, str]) -> Card:
     facts = [("Reason", issue.reason)]
     if issue.patient is not None:
         facts.append(("Patient", issue.patient))
     if not np.isnan(issue.self_confidence):
         facts.append((f"Probability of {issue.given}", f"{100 * issue.self_confidence:.0f} %"))
     if issue.duplicates:
-        facts.append(("Same as row", ", ".join(map(str, issue.duplicates))))
-    name = f"row {issue.row}" if is_content(issue.item) else os.path.basename(issue.item)
-    return Card(issue.item, name, str(issue.given), str(issue.suggested), picture, facts)
+        facts.append(("Same as", ", ".join(names[row] for row in issue.duplicates)))
+    return Card(issue.item, names[issue.row], str(issue.given), str(issue.suggested), picture, facts)

@@ -13,10 +13,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from histoclf._seeding import make_generator
 from histoclf.classifiers._base import BaseHistoClassifier
-from histoclf.classifiers._folds import Folds
+from histoclf.classifiers._folds import Folds, make_folds, shared_patients
 from histoclf.classifiers._transfer import HistoTransferClassifier
 from histoclf.evaluation._fit import Fit
+from histoclf.exceptions import SplitError
 
+BY_PATIENT = "folds by patient"
 SHARE_NAMES = {0.25: "a quarter", 0.5: "half"}
 _KINDS = ("patients", "patches")
 _FEWEST = 2  # patients, or patches of a class, to train on
@@ -51,15 +53,16 @@ class Plan:
         The classifier, in each fold.
     rivals : dict of str to list of Fit
         The same for each of the others.
-    random : list of Fit
-        The classifier in a random split; empty if that is not wanted or not possible.
+    other : list of Fit
+        The classifier in the other kind of split, see `plan_other_split`; empty if that is not wanted or not
+        possible.
     curve : dict of (kind, share) to list of Fit
         The classifier with parts of the training data.
     """
 
     model: list[Fit]
     rivals: dict[str, list[Fit]]
-    random: list[Fit] = field(default_factory=list)
+    other: list[Fit] = field(default_factory=list)
     curve: dict[tuple[str, float], list[Fit]] = field(default_factory=dict)
 
     @property
@@ -67,7 +70,7 @@ class Plan:
         """All of them, the quick ones first: what is wrong with the data shows soon."""
         of_rivals = [fit for fits in self.rivals.values() for fit in fits]
         of_curve = [fit for fits in self.curve.values() for fit in fits]
-        return [*of_rivals, *self.model, *self.random, *of_curve]
+        return [*of_rivals, *self.model, *self.other, *of_curve]
 
 
 def plan_folds(name: str, folds: Folds, *, is_rival: bool = False) -> list[Fit]:
@@ -78,19 +81,29 @@ def plan_folds(name: str, folds: Folds, *, is_rival: bool = False) -> list[Fit]:
     ]
 
 
-def plan_random_split(name: str, folds: Folds, y: np.ndarray, random_state: int) -> list[Fit]:
-    """Plan the fits of a split into as many folds, in which patients are on both sides.
+def plan_other_split(
+    name: str, folds: Folds, y: np.ndarray, patients: np.ndarray | None, random_state: int
+) -> list[Fit]:
+    """Plan the fits of a split into as many folds, random if the folds are by patient, else by patient.
 
     None where it could not be compared: if the folds do not test everything, they train on another number.
     """
     n_tested, rarest = sum(len(test) for _, test in folds), np.unique(y, return_counts=True)[1].min()
-    if n_tested < len(y) or rarest < len(folds):
+    if patients is None or n_tested < len(y):
         return []
-    split = StratifiedKFold(len(folds), shuffle=True, random_state=random_state).split(y, y)
-    return [
-        Fit(name, "random split", number, train, test, optional=True)
-        for number, (train, test) in enumerate(split)
-    ]
+    split: Any
+    if shared_patients(folds, patients):
+        part = BY_PATIENT
+        try:
+            split = make_folds(y, patients, len(folds), random_state)
+        except SplitError:  # too few patients, or a class in one alone
+            return []
+    elif rarest < len(folds):
+        return []
+    else:
+        part = "random split"
+        split = StratifiedKFold(len(folds), shuffle=True, random_state=random_state).split(y, y)
+    return [Fit(name, part, number, train, test, optional=True) for number, (train, test) in enumerate(split)]
 
 
 def plan_curve(

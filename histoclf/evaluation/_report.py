@@ -13,6 +13,7 @@ from histoclf.evaluation._curve import CurvePoint
 from histoclf.evaluation._report_figures import (
     Tested,
     calibration_figure,
+    copy_figures,
     curve_figure,
     error_figures,
     patients_figure,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from histoclf.evaluation._result import Evaluation
 
 _MOST_SLIDES = 8  # with a map
+_MOST_PAIRS = 6  # of copies, with pictures
 _MOST_CLASSES = 6  # with a calibration curve
 
 
@@ -74,6 +76,7 @@ def write_report(
         _verdict(evaluation),
         _scores(evaluation),
         _value_added(evaluation),
+        _leakage(evaluation, X, image_shape),
         _inflation(evaluation),
         _identity(evaluation),
         _patients(tested),
@@ -148,10 +151,21 @@ def _value_added(evaluation: Evaluation) -> Section:
     return Section("Value added to shortcuts", [comparison_table(evaluation.comparisons), Text(said)])
 
 
+def _leakage(evaluation: Evaluation, X: Any, image_shape: tuple[int, int, int] | None) -> Section | None:
+    report = evaluation.audit
+    if report is None:
+        return None
+    blocks: list[Block] = [Text("\n\n".join(report.summary().splitlines()))]
+    figures = [] if X is None else copy_figures(report, X, _MOST_PAIRS, image_shape)
+    if figures:
+        blocks.append(Gallery(figures))
+    return Section("Copies and patients on both sides", blocks)
+
+
 def _inflation(evaluation: Evaluation) -> Section | None:
     if evaluation.inflation is None:
         return None
-    return Section("Estimated inflation", [inflation_table(evaluation.inflation, evaluation.model)])
+    return Section("Estimated inflation", [inflation_table(evaluation.inflation)])
 
 
 def _identity(evaluation: Evaluation) -> Section | None:
@@ -250,6 +264,8 @@ def _protocol(evaluation: Evaluation) -> Section:
         split = "Folds were by patient: none was trained on and tested on."
         if not apart:
             split = "Patients were NOT kept together: some were trained on and tested on."
+    if evaluation.audit is None:
+        split += " Whether copies of patches were is not known: they were not looked for."
     said = (
         f"Each patch was answered by a classifier that had not learned from it, one for each of "
         f"{len(evaluation.fit_times)} folds. {split} Shortcuts learned and answered in the same folds. All "

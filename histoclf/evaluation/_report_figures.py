@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from histoclf.audit._report import LeakageReport
 from histoclf.evaluation._curve import CurvePoint
 from histoclf.evaluation._rows import Row
+from histoclf.evaluation._tables import estimate
 from histoclf.io._paths import as_paths
 from histoclf.report._calibration import PatientCalibrationDisplay
 from histoclf.report._inline import draw_inline
@@ -72,14 +74,12 @@ def patients_figure(tested: Tested) -> Figure:
         ),
         figure_size(len(names)),
     )
-    low, high = display.mean_interval_
-    said = f"Mean of the recalls of {len(names)} patients: {display.mean_:.3f} [{low:.3f}, {high:.3f}]."
+    said = f"Mean of the recalls of {len(names)} patients: {estimate(display.mean_, display.mean_interval_)}."
     return Figure(
         source,
         f"{said} {_tell_patients(names, display.scores)}",
         "Bars of single patients take a patient's patches for independent: the least that is uncertain. The "
-        "shaded interval is from drawing patients anew; with few of them it is too narrow, and those of the "
-        "tables are the ones to quote.",
+        "shaded interval is about other patients: of Student's t with the jackknife, as in the tables.",
     )
 
 
@@ -157,6 +157,29 @@ def error_figures(
         name = f"row {where}" if paths is None else os.path.basename(paths[where])
         if picture is not None:
             figures.append(Figure(picture, f"Misread patch: {said}", f"{said}\n{who}{name}"))
+    return figures
+
+
+def copy_figures(
+    report: LeakageReport, X: Any, most: int, image_shape: tuple[int, int, int] | None
+) -> list[Figure]:
+    """Show pairs of copies that cross the folds, changed ones first; what cannot be read is left out."""
+    changed = sorted(report.near_duplicates, key=lambda pair: -pair[2])
+    figures = []
+    for number, (one, other, alike) in enumerate([*changed, *report.exact_duplicates][:most], start=1):
+        items, said = [one, other], f"pair {number}, similarity {alike:.2f}"
+        if isinstance(one, str):
+            pictures, names = make_thumbnails(items, [0, 1]), [os.path.basename(item) for item in items]
+        else:
+            pictures, names = (
+                make_thumbnails(X, items, image_shape=image_shape),
+                [f"row {item}" for item in items],
+            )
+        if all(pictures):
+            figures += [
+                Figure(str(picture), f"Copy: {said}, {name}", f"{said}\n{name}")
+                for picture, name in zip(pictures, names, strict=True)
+            ]
     return figures
 
 

@@ -77,21 +77,22 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     )
 
 
-def inflation_table(inflation: Inflation, model: Row) -> Table:
-    """Set what a random split would have claimed beside what was found."""
+def inflation_table(inflation: Inflation) -> Table:
+    """Set a split with patients on both sides beside folds by patient."""
     found = [
-        (inflation.balanced_accuracy, model.balanced_accuracy, inflation.difference, inflation.interval),
-        (inflation.auc, model.auc, inflation.auc_difference, inflation.auc_interval),
+        (inflation.balanced_accuracy, inflation.by_patient, inflation.difference, inflation.interval),
+        (inflation.auc, inflation.auc_by_patient, inflation.auc_difference, inflation.auc_interval),
     ]
+    claimed = "these folds" if inflation.of_these_folds else "random split of patches"
     return Table(
-        ("", "random split of patches", "folds by patient", "inflation, points"),
+        ("", claimed, "folds by patient", "inflation, points"),
         [
-            (name, number(claimed), number(score), _points(difference, interval))
-            for name, (claimed, score, difference, interval) in zip(
+            (name, number(with_them), number(score), _points(difference, interval))
+            for name, (with_them, score, difference, interval) in zip(
                 ("balanced accuracy", "AUC"), found, strict=True
             )
         ],
-        "What a random split would have claimed",
+        "With patients on both sides, and without",
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from histoclf.audit._report import LeakageReport
+from histoclf.evaluation._copies import describe_audit
 from histoclf.evaluation._curve import LearningCurve
 from histoclf.evaluation._identity import IdentityProbe
 from histoclf.evaluation._inflation import Inflation
@@ -56,6 +58,9 @@ class Evaluation:
         What else was found, or was not looked for, in words.
     settings : dict of str to (str, int or None)
         Seed, folds, classifier and versions, to repeat it.
+    audit : LeakageReport or None
+        Which patients and which copies of patches are on both sides of the folds; None if copies were not
+        looked for.
 
     Examples
     --------
@@ -84,6 +89,7 @@ class Evaluation:
     identity: tuple[IdentityProbe, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    audit: LeakageReport | None = None
 
     @property
     def model(self) -> Row:
@@ -137,7 +143,7 @@ class Evaluation:
         tested = int((self.folds >= 0).sum())
         return (
             f"{tested:,} patches, {len(self.classes)} classes, {known}; {len(self.fit_times)} folds, "
-            f"{sum(self.fit_times):.0f} s of training"
+            f"{sum(self.fit_times):.0f} s of training; {describe_audit(self.audit)}"
         )
 
     def to_text(self, *, details: bool = False) -> str:
@@ -189,6 +195,7 @@ class Evaluation:
             "training_gap": self.training_score - self.model.balanced_accuracy,
             "estimated_inflation": None if self.inflation is None else self.inflation.to_dict(),
             "learning_curve": None if self.learning_curve is None else self.learning_curve.to_dict(),
+            "audit": None if self.audit is None else self.audit.to_dict(),
             "identity": [probe.to_dict() for probe in self.identity],
             "verdict": self.verdict,
             "notes": list(self.notes),
@@ -209,7 +216,8 @@ class Evaluation:
         """Write a page with all of it: words first, then tables, figures, and how it was made.
 
         The file holds everything it shows and asks nothing of any network. Names of patients are in it, and
-        of files if X has some. All figures show the out-of-fold probabilities; nothing is fitted.
+        of files if X has some, and pictures of up to six pairs of copies that cross the folds. All figures
+        show the out-of-fold probabilities; nothing is fitted.
 
         Parameters
         ----------

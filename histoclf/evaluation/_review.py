@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
+from histoclf.audit._duplicates import Duplicates, find_duplicates
 from histoclf.classifiers._folds import check_groups, make_folds, shared_patients
 from histoclf.classifiers._labels import check_labels
-from histoclf.classifiers._metadata import takes
+from histoclf.classifiers._pictures import find_image_shape
 from histoclf.classifiers._places import find_places
 from histoclf.evaluation._baselines import looks_at_neighbours
 from histoclf.evaluation._confident_learning import ENGINES, FILTERS, SCORES, confident_joint, find_issues
+from histoclf.evaluation._copies import search_if_cheap
+from histoclf.evaluation._fit import Fit
+from histoclf.evaluation._fits import Task, gather_warnings, run_fits, stack_probabilities
 from histoclf.evaluation._label_review import LabelReview
 from histoclf.evaluation._ranking import Table, join_duplicates, link_patients, rank_issues
 from histoclf.evaluation._result import Evaluation
 from histoclf.io._items import item_names
-from histoclf.preprocessing._labels import take_rows
+from histoclf.io._paths import as_paths
 
 _ROW_SUM_TOLERANCE = 1e-3
 
@@ -53,7 +55,7 @@ def review_labels(
     groups: Any = None,
     coords: Any = None,
     cv: Any = 5,
-    duplicates: Iterable[Sequence[int]] = (),
+    duplicates: Any = "auto",
     filter_by: str = "prune_by_noise_rate",
     rank_by: str = "normalized_margin",
     engine: str = "histoclf",
@@ -63,9 +65,9 @@ def review_labels(
 ) -> LabelReview:
     """List the labels that are probably wrong, the most doubtful ones first.
 
-    Identical patches with different labels come first: one of them is wrong, whatever a model says. Then come
-    those that confident learning [1]_ finds: patches that a classifier which has never seen their patient
-    confidently takes for another class. That is a reason to look, and no proof.
+    Copies of one patch with different labels come first: one of them is wrong, whatever a model says. Then
+    come those that confident learning [1]_ finds: patches that a classifier which has never seen their
+    patient confidently takes for another class. That is a reason to look, and no proof.
 
     Parameters
     ----------
@@ -86,9 +88,12 @@ def review_labels(
         from the paths in X.
     cv : int, splitter or iterable of (train, test), default=5
         Folds for a classifier, as in `evaluate`.
-    duplicates : iterable of sequences of int, default=()
-        Pairs or larger sets of rows that show the same. Those of different labels come first. Patients who
-        share a duplicate are kept in one fold, or the copy would vouch for the label.
+    duplicates : "auto", None, Duplicates or iterable of sequences of int, default="auto"
+        Which rows show the same. Those of different labels come first. Patients who share a duplicate are
+        kept in one fold, or the copy would vouch for the label. "auto" searches up to 10,000 patches, if X
+        holds paths or images that can be compared; None searches nothing. To search once, or among more,
+        pass what `histoclf.audit.find_duplicates` returned for the same rows; or pairs or larger sets of row
+        numbers.
     filter_by : {"prune_by_noise_rate", "prune_by_class", "both"}, default="prune_by_noise_rate"
         Which of the estimated number of errors are listed: for each pair of given and probable label those of
         the largest margin; for each given label those of the least confidence; or those in both lists.
@@ -101,7 +106,7 @@ def review_labels(
     n_jobs : int, default=None
         Number of folds to run at a time; None is one.
     verbose : int, default=0
-        1 says how many folds are done.
+        1 shows progress.
 
     Returns
     -------
@@ -150,7 +155,8 @@ def review_labels(
     if len(classes) < 2:
         raise ValueError(f"y has only 1 class, '{classes[0]}'. Expected at least 2 that can be mixed up.")
     groups, coords = _locate(source, X, groups, coords, len(y))
-    twins = join_duplicates(duplicates, len(y))
+    found, unsearched = _find_duplicates(duplicates, source, X, len(y), n_jobs, verbose)
+    twins = join_duplicates(found, len(y))
     question = _Question(X, y, groups, coords, twins)
     if isinstance(source, Evaluation):
         answer = _take_evaluation(source, question)
@@ -169,7 +175,7 @@ def review_labels(
         n_samples=len(y),
         n_patients=None if groups is None else len(np.unique(groups)),
         confident_joint=confident_joint(*known_part),
-        warnings=(*_warn(groups, tested), *answer.warnings),
+        warnings=(*_warn(groups, tested), *unsearched, *answer.warnings),
     )
 
 
@@ -188,6 +194,31 @@ def _locate(source: Any, X: Any, groups: Any, coords: Any, n_samples: int) -> tu
         return groups, None
     places = find_places(X, groups, coords)
     return places.groups, places.coords
+
+
+def _find_duplicates(
+    duplicates: Any, source: Any, X: Any, n_samples: int, n_jobs: int | None, verbose: int
+) -> tuple[Iterable[Sequence[int]], list[str]]:
+    """Search for duplicates, or understand what is known of them; and say why nothing was searched."""
+    if duplicates is None:
+        return (), []
+    reason = None
+    if isinstance(duplicates, str):
+        _check_choices(duplicates=(duplicates, ("auto",)))
+        if as_paths(X) is None and getattr(X, "ndim", 0) == 2 and find_image_shape(source) is None:
+            return (), []  # rows of numbers
+        settings = {"image_shape": find_image_shape(source), "n_jobs": n_jobs, "verbose": verbose}
+        duplicates, reason = search_if_cheap(lambda: find_duplicates(X, **settings), None, n_samples)
+    if reason is not None:
+        return (), [f"Copies were not looked for: {reason}. Pass duplicates, if they are known."]
+    if not isinstance(duplicates, Duplicates):
+        return duplicates, []
+    if duplicates.n_images != n_samples:
+        raise ValueError(
+            f"duplicates is a search of {duplicates.n_images} images, but X has {n_samples} rows. Expected "
+            "that of the same rows."
+        )
+    return duplicates.pairs, []
 
 
 def _take_evaluation(evaluation: Evaluation, question: _Question) -> _Answer:
@@ -210,7 +241,7 @@ def _take_evaluation(evaluation: Evaluation, question: _Question) -> _Answer:
 def _ask(
     estimator: Any, question: _Question, cv: Any, random_state: Any, n_jobs: int | None, verbose: int
 ) -> _Answer:
-    """Fit a clone on each training part."""
+    """Fit a clone on each training part, and let it answer for the other."""
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
             f"review_labels needs probabilities, but {type(estimator).__name__} has no predict_proba. "
@@ -218,30 +249,16 @@ def _ask(
         )
     linked = link_patients(question.groups, question.twins, len(question.y))
     folds = make_folds(question.y, linked, cv, random_state)
-    jobs = (delayed(_answer)(estimator, question, train, test) for train, test in folds)
-    probabilities = np.full((len(question.y), len(np.unique(question.y))), np.nan)
-    for (_, test), answer in zip(folds, Parallel(n_jobs=n_jobs, verbose=verbose)(jobs), strict=True):
-        probabilities[test] = answer
+    name = type(estimator).__name__
+    fits = [Fit(name, "folds", number, train, test) for number, (train, test) in enumerate(folds)]
+    task = Task(estimator, question.X, question.y, question.groups, question.coords)
+    results = run_fits({name: task}, fits, n_jobs=n_jobs, verbose=verbose)
     shared = shared_patients(folds, question.groups)
-    said = f"{len(shared)} patients were both trained on and tested on, as cv wanted it."
-    return _Answer(probabilities, [said] if shared else [])
-
-
-def _answer(estimator: Any, question: _Question, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Fit a clone on one part, and let it answer for the other."""
-    known = {"groups": question.groups, "coords": question.coords}
-
-    def metadata(method: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-        taken = {name: v for name, v in known.items() if v is not None and takes(estimator, method, name)}
-        return {name: values[rows] for name, values in taken.items()}
-
-    fitted = clone(estimator).fit(take_rows(question.X, train), question.y[train], **metadata("fit", train))
-    if not np.array_equal(fitted.classes_, np.unique(question.y)):
-        raise ValueError(
-            f"{type(fitted).__name__} has the classes {np.asarray(fitted.classes_).tolist()}, but y has "
-            f"{np.unique(question.y).tolist()}. Expected the same; clean y before the review (LabelCleaner)."
-        )
-    return fitted.predict_proba(take_rows(question.X, test), **metadata("predict_proba", test))
+    said = [f"{len(shared)} patients were both trained on and tested on, as cv wanted it."] if shared else []
+    return _Answer(
+        stack_probabilities(results, fits, len(question.y), len(np.unique(question.y))),
+        [*said, *gather_warnings([results[fit.key] for fit in fits])],
+    )
 
 
 def _take_probabilities(source: Any, question: _Question) -> _Answer:

@@ -10,20 +10,28 @@ from typing import Any
 import numpy as np
 
 from histoclf import __version__
+from histoclf.audit._report import LeakageReport
 from histoclf.classifiers._folds import Folds
 from histoclf.evaluation._baselines import MAJORITY_NAME, constant_answer
+from histoclf.evaluation._copies import warn_of_copies
 from histoclf.evaluation._curve import LearningCurve, advise, find_point, mean_training_score
 from histoclf.evaluation._fit import Fit, FitResult
 from histoclf.evaluation._fits import gather_warnings, stack_probabilities
 from histoclf.evaluation._identity import probe_identity
-from histoclf.evaluation._inflation import find_inflation
+from histoclf.evaluation._inflation import Inflation, find_inflation
 from histoclf.evaluation._paired import compare_rows
-from histoclf.evaluation._plan import Plan
+from histoclf.evaluation._plan import BY_PATIENT, Plan
 from histoclf.evaluation._result import Evaluation
 from histoclf.evaluation._rows import Row, make_rows, spread_of_patches
 from histoclf.evaluation._shortcuts import Shortcuts, describe_separation
 from histoclf.evaluation._spread import N_DRAWS, Spread
-from histoclf.evaluation._words import describe_extras, warn_of_data, warn_of_intervals, warn_of_shortcuts
+from histoclf.evaluation._words import (
+    describe_extras,
+    warn_of_data,
+    warn_of_inflation,
+    warn_of_intervals,
+    warn_of_shortcuts,
+)
 
 # Those that were used are named in the settings.
 _PACKAGES = {"numpy": "numpy", "scikit-learn": "sklearn", "tensorflow": "tensorflow", "keras": "keras"}
@@ -43,6 +51,10 @@ class Evidence:
         Row numbers.
     shortcuts : Shortcuts
         What the baselines learned from.
+    audit : LeakageReport or None
+        What stands on both sides of the folds.
+    left_out : list of str
+        What was not looked for, in words.
     skipped : list of str
         Parameters of `evaluate` under which more would have been measured.
     random_state : int
@@ -55,6 +67,8 @@ class Evidence:
     results: dict[str, FitResult]
     folds: Folds
     shortcuts: Shortcuts
+    audit: LeakageReport | None
+    left_out: list[str]
     skipped: list[str]
     random_state: int
     classifier: str
@@ -73,7 +87,11 @@ class Evidence:
 
 
 def summarise(
-    evidence: Evidence, y: np.ndarray, groups: np.ndarray | None, sites: np.ndarray | None
+    evidence: Evidence,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    sites: np.ndarray | None,
+    patients: np.ndarray | None,
 ) -> Evaluation:
     """Score all fits.
 
@@ -85,6 +103,8 @@ def summarise(
         Labels.
     groups, sites : ndarray of shape (n_samples,) or None
         Patients, and where they are from.
+    patients : ndarray of shape (n_samples,) or None
+        As in `groups`, or as file names tell them.
 
     Returns
     -------
@@ -94,18 +114,15 @@ def summarise(
     fold_of = _fold_numbers(evidence.folds, len(y))
     tested = fold_of >= 0
     in_table, extras = _probabilities(evidence, codes, len(classes))
-    patients = None if groups is None else groups[tested]
     scored = {name: p[tested] for name, p in in_table.items()}
-    judged = (codes[tested], patients, evidence.random_state)
-    more = [p[tested] for p in extras.values()]
-    spread = spread_of_patches([*scored.values(), *more], *judged)
+    judged = (codes[tested], None if groups is None else groups[tested], evidence.random_state)
+    spread = spread_of_patches([*scored.values(), *(p[tested] for p in extras.values())], *judged)
     rows = make_rows(scored, spread, *judged)
     places = {name: len(rows) + number for number, name in enumerate(extras)}
-    split = places.get(evidence.plan.random[0].part) if evidence.plan.random else None
-    inflation = None if split is None else find_inflation(spread, split)
+    inflation = _inflation(evidence, in_table[rows[0].name], extras, codes, patients)
     curve = _curve(evidence, places, spread, rows[0], groups)
     probes = probe_identity(evidence.shortcuts.tables, groups, sites, evidence.random_state)
-    of_fits = [evidence.results[fit.key] for fit in evidence.plan.model]
+    described = [*evidence.left_out, *describe_extras(inflation, curve, probes, evidence.skipped)]
     return Evaluation(
         rows=rows,
         comparisons=compare_rows(scored, [(0, other) for other in range(1, len(rows))], spread, *judged),
@@ -114,21 +131,31 @@ def summarise(
         y=y,
         groups=groups,
         folds=fold_of,
-        fit_times=tuple(result.seconds for result in of_fits),
+        fit_times=tuple(evidence.results[fit.key].seconds for fit in evidence.plan.model),
         warnings=(
-            *warn_of_data(groups, evidence.folds, tested),
-            *warn_of_intervals(rows[0], y[tested], patients),
-            *describe_separation(evidence.shortcuts.facts, y),
-            *warn_of_shortcuts(rows, len(classes)),
-            *gather_warnings(of_fits),
+            *warn_of_data(groups, evidence.folds, tested, patients),
+            *warn_of_inflation(inflation),
+            *warn_of_copies(evidence.audit),
+            *warn_of_intervals(rows[0], y[tested], judged[1]),
+            *_warn_of_ways(evidence, rows, y),
         ),
         training_score=mean_training_score(evidence.plan.model, evidence.results),
         inflation=inflation,
         learning_curve=curve,
         identity=probes,
-        notes=(*describe_extras(inflation, curve, probes, evidence.skipped), *evidence.failures()),
+        notes=(*described, *evidence.failures()),
         settings=_settings(evidence, spread),
+        audit=evidence.audit,
     )
+
+
+def _warn_of_ways(evidence: Evidence, rows: tuple[Row, ...], y: np.ndarray) -> list[str]:
+    """Say what the classes may be told apart by, and what the fits warned of."""
+    return [
+        *describe_separation(evidence.shortcuts.facts, y),
+        *warn_of_shortcuts(rows, len(np.unique(y))),
+        *gather_warnings([evidence.results[fit.key] for fit in evidence.plan.model]),
+    ]
 
 
 def _probabilities(
@@ -142,8 +169,25 @@ def _probabilities(
 
     in_table = {fits[0].task: stack(fits) for fits in [plan.model, *plan.rivals.values()]}
     in_table[MAJORITY_NAME] = constant_answer(codes, n_classes)
-    beside = [plan.random, *plan.curve.values()]
+    beside = [plan.other, *plan.curve.values()]
     return in_table, {fits[0].part: stack(fits) for fits in beside if evidence.worked(fits)}
+
+
+def _inflation(
+    evidence: Evidence,
+    model: np.ndarray,
+    extras: dict[str, np.ndarray],
+    codes: np.ndarray,
+    patients: np.ndarray | None,
+) -> Inflation | None:
+    """Set the random split beside the folds by patient, whichever of them the scores are of."""
+    part = evidence.plan.other[0].part if evidence.plan.other else None
+    if part not in extras:
+        return None
+    spread = spread_of_patches([model, extras[part]], codes, patients, evidence.random_state)
+    if part == BY_PATIENT:
+        return find_inflation(spread, 0, 1, of_these_folds=True)
+    return find_inflation(spread, 1, 0, of_these_folds=False)
 
 
 def _curve(

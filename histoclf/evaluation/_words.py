@@ -16,16 +16,24 @@ _TELLING = 0.1  # of the way from chance to certainty, from which on colour give
 _FEWEST_TO_TEST = 6  # patients: with fewer the sign-flip test cannot go below 0.05
 
 
-def warn_of_data(groups: np.ndarray | None, folds: Folds, tested: np.ndarray) -> list[str]:
-    """Say what the folds do not keep apart, and whom they leave out."""
+def warn_of_data(
+    groups: np.ndarray | None, folds: Folds, tested: np.ndarray, patients: np.ndarray | None
+) -> list[str]:
+    """Say what the folds do not keep apart, and whom they leave out; `patients` are as file names tell."""
     found = []
-    if groups is None:
+    shared = shared_patients(folds, patients)
+    if patients is None:
         found.append(
             "patients are unknown, so patches of one patient may be trained on and tested on: expect lower "
             "scores on new patients, and wider intervals. Pass groups."
         )
-    shared = shared_patients(folds, groups)
-    if shared:
+    elif groups is None:
+        found.append(
+            f"groups were not given, though file names tell {len(np.unique(patients))} patients, of whom "
+            f"{len(shared)} are both trained on and tested on: expect lower scores on new patients, and "
+            "wider intervals. Pass groups, as find_patches reads them."
+        )
+    elif shared:
         found.append(
             f"{len(shared)} patients are both trained on and tested on "
             f"({', '.join(map(str, shared[:10]))}{', ...' if len(shared) > 10 else ''}): the scores flatter. "
@@ -36,6 +44,11 @@ def warn_of_data(groups: np.ndarray | None, folds: Folds, tested: np.ndarray) ->
             f"{(~tested).sum():,} of {len(tested):,} patches were never tested and are not in the scores."
         )
     return found
+
+
+def warn_of_inflation(inflation: Inflation | None) -> list[str]:
+    """Say by how much the scores flatter, where that was measured."""
+    return [inflation.describe()] if inflation is not None and inflation.of_these_folds else []
 
 
 def warn_of_intervals(model: Row, y: np.ndarray, groups: np.ndarray | None) -> list[str]:
@@ -84,7 +97,7 @@ def describe_extras(
     skipped: list[str],
 ) -> list[str]:
     """Say what was found beside the scores, and how to find more."""
-    notes = [] if inflation is None else [inflation.describe()]
+    notes = [] if inflation is None or inflation.of_these_folds else [inflation.describe()]
     for target in dict.fromkeys(probe.target for probe in probes):
         best = max((p for p in probes if p.target == target), key=lambda p: p.balanced_accuracy)
         notes.append(_describe_probe(best))

@@ -30,7 +30,7 @@ def card_to_text(card: dict[str, Any]) -> str:
         "Factors": [card["factors"]],
         "Input": [card["input"]["description"]],
         "Training data": _training(card["training_data"], card["classes"]),
-        "Evaluation": _evaluation(card["evaluation"]),
+        "Evaluation": _evaluation(card["evaluation"], card["classes"]),
         "Ethical considerations": [card["ethical_considerations"]],
         "Caveats and recommendations": [f"- {text}" for text in card["caveats"]],
         "Parameters": [f"{name}={value}" for name, value in details["parameters"].items()],
@@ -81,9 +81,15 @@ def _training(training: dict[str, Any] | None, classes: list[Any] | None) -> lis
     return lines
 
 
-def _evaluation(scores: dict[str, Any] | None) -> list[str]:
+def _evaluation(scores: dict[str, Any] | None, classes: list[Any] | None) -> list[str]:
+    if scores is None and classes is None:
+        return ["It is no classifier, so there is nothing to evaluate."]
     if scores is None:
-        return ["None is known."]
+        return [
+            "NOT EVALUATED: how good it is on new patients is not known. To have scores here, run",
+            "  histoclf train DIR --out MODEL --evaluate",
+            "with the same DIR and options, or pass what evaluate returns: save_model(..., evaluation=...).",
+        ]
     patients = "unknown" if scores["n_patients"] is None else f"{scores['n_patients']:,}"
     lines = [
         f"Out of fold, {scores['n_folds']} folds: {scores['n_patches']:,} patches, patients: {patients}. In "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
 
-from histoclf.metrics._bootstrap import bootstrap_patients, percentile_interval
+from histoclf.metrics._jackknife import jackknife_interval
 from histoclf.metrics._proportions import mean_share
 from histoclf.report._answers import ask, check_answers, find_groups, require_groups
 from histoclf.report._axes import make_axes
@@ -39,8 +40,9 @@ class PatientScoresDisplay:
     Attributes
     ----------
     mean_, mean_interval_ : float and tuple of (float, float)
-        Mean over the patients, each counting the same, and its 95 % interval from 1,000 random draws of
-        patients.
+        Mean over the patients, each counting the same, and its 95 % interval: of Student's t with the
+        jackknife over patients, on the scale of log-odds, as in the tables of `evaluate`. NaN if there is one
+        patient.
     axes_ : ndarray of matplotlib Axes of shape (2,)
         Scores, and numbers of patches by class.
     figure_ : matplotlib Figure
@@ -185,12 +187,14 @@ class PatientScoresDisplay:
         self._find_mean()
         low, high = self.mean_interval_
         axis.axvline(self.mean_, color=MODEL, linewidth=1)
-        axis.axvspan(low, high, color=MODEL, alpha=0.15, linewidth=0)
+        known = math.isfinite(low)
+        if known:
+            axis.axvspan(low, high, color=MODEL, alpha=0.15, linewidth=0)
         axis.axvline(1 / len(self.classes), color="0.45", linestyle=":")
         axis.set_xlim(-0.02, 1.02)
         axis.set_xlabel("mean of the recalls (dotted: chance)")
-        said = f"mean of {len(order)} patients\n{self.mean_:.3f} [{low:.3f}, {high:.3f}]"
-        axis.set_title(said, fontsize="small")
+        interval = f" [{low:.3f}, {high:.3f}]" if known else ""
+        axis.set_title(f"mean of {len(order)} patients\n{self.mean_:.3f}{interval}", fontsize="small")
 
     def _draw_counts(self, axis: Any, order: np.ndarray) -> None:
         left = np.zeros(len(order))
@@ -207,10 +211,9 @@ class PatientScoresDisplay:
 
     def _find_mean(self) -> None:
         self.mean_ = float(self.scores.mean())
-        draws = bootstrap_patients(
-            lambda weights: weights @ self.scores / weights.sum(axis=1), np.arange(len(self.scores))
-        )
-        self.mean_interval_ = percentile_interval(draws)
+        n_patients = len(self.scores)
+        left_out = (self.scores.sum() - self.scores) / max(n_patients - 1, 1)
+        self.mean_interval_ = jackknife_interval(self.mean_, left_out, scale="logit")
 
 
 def figure_size(n_patients: int) -> tuple[float, float]:

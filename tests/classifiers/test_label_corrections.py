@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 
 from histoclf import LabelCleaningClassifier, LabelCorrections
+from histoclf.classifiers._label_corrections import protect_cell
 from histoclf.exceptions import LabelError
 
 HEAD = "item,given_label,decision,new_label\n"
@@ -51,6 +52,15 @@ def spy():
     Spy.trained.clear()
     Spy.scored.clear()
     return Spy()
+
+
+def test_what_a_spreadsheet_would_compute_comes_back_as_it_was(read):
+    items = ["=1.png", "+a", "-b", "@c", "'=d", "''+e", "'f", "g"]
+    protected = [protect_cell(item) for item in items]
+    assert protected == ["'=1.png", "'+a", "'-b", "'@c", "''=d", "'''+e", "'f", "g"]
+    found = read("".join(f"{item},'+1,relabel,-1\n" for item in protected))
+    assert [row.item for row in found.corrections] == items
+    assert {(row.given, row.new) for row in found.corrections} == {("+1", "-1")}
 
 
 # --- reading -----------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from histoclf.cli import main
@@ -51,12 +52,49 @@ def test_a_transfer_classifier_is_evaluated(context, tmp_path, transfer, capsys)
     assert "\nmean colour" in said
 
 
+def test_copies_are_found_unless_told_otherwise_and_kept_together_on_request(tmp_path, capsys):
+    made = make_patches(n_patients=6, patches_per_patient=4, image_size=32, random_state=0)
+    images = np.concatenate([made.images, made.images[:1]])  # of another patient
+    who, where = np.append(made.groups, made.groups[-1]), np.append(made.coords, [[0, 992]], axis=0)
+    save_patches(images, np.append(made.labels, made.labels[0]), who, where, tmp_path / "patches")
+    words = ["evaluate", str(tmp_path / "patches"), "--folds", "3", "-q", *TINY, "--baselines", "none"]
+    assert main([*words, "--json", str(tmp_path / "scores.json")]) == 0
+    assert "2 patches have COPIES ACROSS FOLDS" in capsys.readouterr().out
+    assert json.loads((tmp_path / "scores.json").read_text())["audit"]["n_copies"] == 2
+    assert main([*words, "--no-audit"]) == 0
+    assert "copies not looked for" in capsys.readouterr().out
+    assert main([*words, "--copies-together"]) == 0
+    assert "no copies cross the folds" in capsys.readouterr().out
+
+
+def test_sites_and_baselines_are_taken(tmp_path, capsys):
+    made = make_patches(n_patients=4, patches_per_patient=6, image_size=16, random_state=0)
+    for site, groups in {"north": ("P01", "P02"), "south": ("P03", "P04")}.items():
+        rows = np.isin(made.groups, groups)
+        save_patches(
+            made.images[rows], made.labels[rows], made.groups[rows], made.coords[rows], tmp_path / site
+        )
+    words = ["evaluate", str(tmp_path), "--folds", "2", "-q", "--no-audit", *TINY, "--baselines"]
+    assert main([*words, "mean colour, site", "--sites", "(north|south)/"]) == 0
+    said = capsys.readouterr().out
+    assert "2 sites: north, south\n" in said
+    assert [
+        line.split("  ")[0] for line in said.splitlines() if line.startswith(("site", "mean", "file"))
+    ] == [
+        "mean colour",
+        "site",
+    ]
+    assert main([*words, "none", "--sites", "(east|west)/"]) == 2
+    assert "--sites is read as --groups is: " in capsys.readouterr().err
+
+
 def test_quiet_prints_results_only(folder, capsys):
     assert main(["evaluate", str(folder), "--folds", "2", "--groups", "none", "--quiet", *TINY]) == 0
     out, err = capsys.readouterr()
     assert "fold 1" not in out
     assert "patients unknown" in out
-    assert "Warning: patients are unknown" in out
+    assert "Warning: groups were not given, though file names tell 4 patients" in out
+    assert "no copies cross the folds" in out
     assert err == ""
 
 

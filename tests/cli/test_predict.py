@@ -1,10 +1,12 @@
 import csv
+import os
 
+import numpy as np
 import pytest
 
 from histoclf import load_model
 from histoclf.cli import main
-from histoclf.cli._predict import list_images
+from histoclf.cli._predict import list_images, write_predictions
 
 
 def read(file):
@@ -90,6 +92,11 @@ def test_a_table_is_replaced_with_consent_only(model, folder, tmp_path, force):
     words = ["predict", str(model), str(folder), "--out", str(out), "-q", *(["--force"] if force else [])]
     assert main(words) == (0 if force else 2)
     assert (out.read_text() == "mine") is not force
+
+
+def test_a_path_that_a_spreadsheet_would_compute_is_written_as_the_same_path(tmp_path):
+    write_predictions(str(tmp_path / "p.csv"), ["=1.png", "a.png"], np.array(["b"]), np.ones((2, 1)))
+    assert [row["path"] for row in read(tmp_path / "p.csv")] == [os.path.join(".", "=1.png"), "a.png"]
 
 
 def test_files_and_folders_keep_their_order(folder):

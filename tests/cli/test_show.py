@@ -13,6 +13,8 @@ def test_the_card_is_printed(model, capsys):
     assert said.startswith("Model card: HistoCNNClassifier\n")
     assert "40 patches of 4 patients" in said
     assert "NOT FOR CLINICAL USE" in said
+    assert "NOT EVALUATED: how good it is on new patients is not known." in said
+    assert "\n  histoclf train DIR --out MODEL --evaluate\n" in said
 
 
 def test_the_card_as_json(model, capsys):

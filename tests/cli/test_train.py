@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from histoclf import load_model
+from histoclf import load_model, read_card
 from histoclf.cli import main
 from histoclf.cli._train import _say_context
 from tests.cli.conftest import TINY
@@ -69,6 +69,21 @@ def test_the_slide_has_a_say(model, folder, transfer, tmp_path, capsys):
 )
 def test_what_was_learned_of_the_slide_is_said(weight, radius, said):
     assert said in _say_context(weight, radius)
+
+
+def test_scores_get_into_the_card_on_request(folder, tmp_path, capsys):
+    out, kept = tmp_path / "new.histoclf", tmp_path / "kept.npz"
+    protocol = ["--folds", "2", "--no-audit", "--checkpoint", str(kept)]
+    assert main(["evaluate", str(folder), "-q", *TINY, *protocol, "--baselines", "none"]) == 0
+    made = kept.stat().st_size
+    assert main(["train", str(folder), "--out", str(out), "-q", *TINY, *protocol, "--evaluate"]) == 0
+    assert kept.stat().st_size > made  # the same fits, and those of the baselines
+    said = capsys.readouterr().out
+    assert "\nmean colour " in said
+    assert "Not evaluated" not in said
+    scores = read_card(out)["evaluation"]
+    assert [row["name"] for row in scores["rows"]][:2] == ["HistoCNNClassifier", "mean colour"]
+    assert (scores["n_patches"], scores["n_patients"], scores["n_folds"]) == (40, 4, 2)
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -13,7 +13,7 @@ from histoclf import (
     SlideContextClassifier,
 )
 from histoclf.classifiers._folds import make_folds
-from histoclf.evaluation._plan import plan_curve, plan_random_split, refits_are_cheap
+from histoclf.evaluation._plan import BY_PATIENT, plan_curve, plan_other_split, refits_are_cheap
 
 GROUPS = np.repeat([f"P{number}" for number in range(12)], 8)
 Y = np.tile(["a", "a", "a", "b"], 24)
@@ -82,12 +82,21 @@ def test_without_patients_only_patches_are_left_out():
     assert {kind for kind, _ in plan_curve("net", FOLDS, Y, None, 0)} == {"patches"}
 
 
-def test_the_random_split_ignores_patients_and_tests_the_same_patches():
-    fits = plan_random_split("net", FOLDS, Y, 0)
+def test_beside_folds_by_patient_there_is_a_random_split_that_tests_the_same_patches():
+    fits = plan_other_split("net", FOLDS, Y, GROUPS, 0)
     assert len(fits) == 3
     assert np.array_equal(np.sort(np.concatenate([fit.test for fit in fits])), np.arange(96))
     assert all({*GROUPS[fit.train]} & {*GROUPS[fit.test]} for fit in fits)
 
 
-def test_there_is_no_random_split_beside_folds_that_test_a_part():
-    assert plan_random_split("net", FOLDS[:2], Y, 0) == []
+def test_beside_a_random_split_there_are_folds_by_patient():
+    fits = plan_other_split("net", make_folds(Y, None, 3, 0), Y, GROUPS, 0)
+    assert {fit.part for fit in fits} == {BY_PATIENT}
+    assert not any({*GROUPS[fit.train]} & {*GROUPS[fit.test]} for fit in fits)
+
+
+def test_there_is_no_other_split_where_it_could_not_be_compared_or_made():
+    assert plan_other_split("net", FOLDS[:2], Y, GROUPS, 0) == []
+    assert plan_other_split("net", FOLDS, Y, None, 0) == []
+    two = np.where(np.arange(96) % 2, "P0", "P1")
+    assert plan_other_split("net", make_folds(Y, None, 3, 0), Y, two, 0) == []

@@ -66,7 +66,7 @@ def test_the_table_is_readable():
     assert (
         str(evaluation)
         == """\
-4 patches, 2 classes, 2 patients; 2 folds, 4 s of training
+4 patches, 2 classes, 2 patients; 2 folds, 4 s of training; copies not looked for
 
                 per patch:                   per patient:
                 balanced accuracy     AUC    accuracy      AUC within

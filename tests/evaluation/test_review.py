@@ -8,7 +8,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from histoclf import SlideContextClassifier, evaluate, review_labels
+from histoclf import (
+    LabelCorrections,
+    SlideContextClassifier,
+    evaluate,
+    find_duplicates,
+    make_patches,
+    review_labels,
+)
 from histoclf.evaluation._label_review import CONFLICT, UNLIKELY
 from histoclf.evaluation._ranking import join_duplicates, link_patients
 from histoclf.exceptions import InputContractError, SplitError
@@ -123,6 +130,39 @@ def test_a_tie_is_settled_by_the_probabilities():
     assert [issue.reason for issue in review.issues] == [CONFLICT, CONFLICT, UNLIKELY, UNLIKELY]
 
 
+def test_copies_are_found_by_themselves_unless_told_otherwise():
+    made = make_patches(n_patients=4, patches_per_patient=5, image_size=32, random_state=0)
+    images = np.concatenate([made.images, np.rot90(made.images[2:3], axes=(1, 2))])
+    other = "malignant" if made.labels[2] == "benign" else "benign"
+    y, groups = np.append(made.labels, other), np.append(made.groups, made.groups[-1])
+    sure = np.where(y[:, None] == ["benign", "malignant"], 0.9, 0.1)
+    review = review_labels(sure, images, y, groups=groups)
+    assert [(issue.row, issue.duplicates, issue.reason) for issue in review.issues] == [
+        (2, (20,), CONFLICT),
+        (20, (2,), CONFLICT),
+    ]
+    assert review.warnings == ()
+    assert review_labels(sure, images, y, groups=groups, duplicates=None).issues == ()
+    found = find_duplicates(images)
+    assert review_labels(sure, images, y, groups=groups, duplicates=found).issues == review.issues
+    with pytest.raises(ValueError, match=r"a search of 21 images, but X has 20 rows"):
+        review_labels(sure[:20], images[:20], y[:20], groups=groups[:20], duplicates=found)
+    with pytest.raises(ValueError, match="duplicates='all': expected one of 'auto'"):
+        review_labels(sure, images, y, groups=groups, duplicates="all")
+
+
+def test_files_that_cannot_be_compared_are_said_and_do_not_stop_the_review():
+    review = review_labels(PROBABILITIES, [f"{row}.png" for row in range(N)], Y, groups=GROUPS)
+    assert review.warnings == (
+        "Copies were not looked for: 120 image files cannot be read. Pass duplicates, if they are known.",
+    )
+
+
+def test_what_a_fit_warns_of_is_in_the_result():
+    review = review_labels(LogisticRegression(max_iter=1), X * 1e3, Y, groups=GROUPS, cv=2)
+    assert any(text.startswith("Folds 1, 2: lbfgs failed to converge") for text in review.warnings)
+
+
 def test_duplicates_of_one_label_are_no_issue():
     assert rows_of(review_labels(PROBABILITIES, X, TRUTH, groups=GROUPS, duplicates=[(0, 2)])) == []
 
@@ -205,6 +245,18 @@ def test_the_table_is_what_corrections_read(tmp_path):
     assert [row[0] for row in rows[1:]] == ["5.png", "40.png", "77.png"]
 
 
+def test_a_table_survives_names_and_labels_that_look_like_formulas(tmp_path):
+    items, y = [f"={row}.png" for row in range(N)], np.where(Y == "benign", "-1", "+1")
+    p = PROBABILITIES[:, ::-1]  # columns are sorted: "+1" comes before "-1"
+    review = review_labels(p, items, y, groups=GROUPS, duplicates=None)
+    review.to_csv(tmp_path / "review.csv")
+    assert "'=5.png,'" in (tmp_path / "review.csv").read_text(encoding="utf-8")
+    with pytest.warns(UserWarning, match="has no decision"):
+        corrections = LabelCorrections.from_csv(tmp_path / "review.csv")
+    found = [(correction.item, correction.given) for correction in corrections.corrections]
+    assert found == [(issue.item, issue.given) for issue in review.issues]
+
+
 def test_the_sheet_wants_the_x_that_was_reviewed(tmp_path):
     review = review_labels(PROBABILITIES, X, Y, groups=GROUPS)
     with pytest.raises(ValueError, match=r"X has 3 rows\. Expected the 120"):
@@ -216,12 +268,21 @@ def test_the_sheet_wants_the_x_that_was_reviewed(tmp_path):
 
 def test_the_sheet_of_images_names_rows(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (N, 8, 8, 3), dtype=np.uint8)
-    review = review_labels(PROBABILITIES, images, Y, groups=GROUPS)
+    review = review_labels(PROBABILITIES, images, Y, groups=GROUPS, duplicates=None)
     review.to_html(tmp_path / "sheet.html", images, max_items=2)
     html = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert "1. row 5</h3>" in html
     assert html.count("data:image/webp") == 2
     assert "The first 2 are shown." in html
+
+
+def test_members_of_a_conflict_name_each_other(tmp_path):
+    paths = [f"slides/{row}.png" for row in range(N)]
+    review = review_labels(PROBABILITIES, paths, Y, groups=GROUPS, duplicates=[(5, 3)])
+    assert "3.png: malignant, perhaps right (duplicates with different labels)" in str(review)
+    review.to_html(tmp_path / "sheet.html", paths)
+    html = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    assert [html.count(f"<dd>{row}.png</dd>") for row in (3, 5)] == [1, 1]
 
 
 def test_no_doubt_gives_a_sheet_that_says_so(tmp_path):

@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import balanced_accuracy_score
 
 from histoclf import PatientScoresDisplay
-from histoclf.metrics import wilson_interval
+from histoclf.metrics import jackknife_interval, wilson_interval
 
 RNG = np.random.default_rng(0)
 GROUPS = np.repeat(["A", "B", "C", "D"], [40, 30, 20, 10])
@@ -34,10 +34,17 @@ def test_a_patient_with_one_class_has_its_recall(display):
     np.testing.assert_allclose(display.intervals[3], wilson_interval(right, 10))
 
 
-def test_the_mean_is_over_patients_and_its_interval_too(display):
+def test_the_mean_is_over_patients_and_its_interval_that_of_the_tables(display):
     assert display.mean_ == pytest.approx(display.scores.mean())
-    low, high = display.mean_interval_
-    assert display.scores.min() <= low < display.mean_ < high <= display.scores.max()
+    left_out = [np.delete(display.scores, place).mean() for place in range(4)]
+    expected = jackknife_interval(display.mean_, np.array(left_out), scale="logit")
+    assert display.mean_interval_ == pytest.approx(expected)
+
+
+def test_of_one_patient_there_is_no_interval():
+    display = PatientScoresDisplay.from_predictions([0, 1], [0.1, 0.9], ["a", "a"])
+    assert np.isnan(display.mean_interval_).all()
+    assert display.axes_[0].get_title() == "mean of 1 patients\n1.000"
 
 
 def test_rows_are_sorted_the_best_on_top(display):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import time
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_a_sheet_of_ten_thousand_patches_stays_under_five_megabytes(tmp_path):
     probabilities = np.where(y[:, None] == ["benign", "malignant"], 0.8, 0.2)
     wrong = rng.choice(10_000, 1000, replace=False)
     probabilities[wrong] = probabilities[wrong][:, ::-1]
-    review = review_labels(probabilities, paths, y, groups=np.arange(10_000) // 500)
+    review = review_labels(probabilities, paths, y, groups=np.arange(10_000) // 500, duplicates=None)
     assert sorted(issue.row for issue in review.issues) == sorted(wrong)
     review.to_html(tmp_path / "sheet.html", paths)
     assert (tmp_path / "sheet.html").stat().st_size < 5e6
@@ -99,6 +100,9 @@ def test_undo_and_what_is_not_decided(tmp_path):
         page.run("document.querySelector('input[name=decision1][value=keep]').click()")
         page.run("document.querySelector('.undo').click()")
         assert page.run("document.getElementById('status').textContent").startswith("0 of 3 decided")
+        texts = ["+1", "=a", "'-b", "c-d", "e"]
+        protected = ["'+1", "'=a", "''-b", "c-d", "e"]
+        assert page.run(f"{json.dumps(texts)}.map(protect)") == protected
         assert page.run("rowOf(cards[0])") == ['slides/a, "b".png', "benign", "", ""]
 
 

@@ -56,13 +56,18 @@ function changed() {
   show();
 }
 
+// A spreadsheet would compute what begins like a formula; LabelCorrections.from_csv takes the quote off again.
+function protect(text) {
+  return /^'*[=+\-@\t\r]/.test(text) ? "'" + text : text;
+}
+
 function quote(text) {
   return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 
 function exportRows() {
   const rows = [list.dataset.columns.split(","), ...cards.map(rowOf)];
-  const text = rows.map((row) => row.map(quote).join(",") + "\n").join("");
+  const text = rows.map((row) => row.map(protect).map(quote).join(",") + "\n").join("");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   link.download = "label_review.csv";
