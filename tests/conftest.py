@@ -1,10 +1,12 @@
 """What every test may use."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
@@ -12,6 +14,22 @@ REPO = Path(__file__).resolve().parent.parent
 # TensorFlow's start-up notes would drown the output of a failing test, here and in child processes.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")  # no windows
+
+
+MOST_WORKERS = 4  # each loads TensorFlow, and takes 1 GB, at its peak 3
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes ``-n auto`` is: one a core that this process may use, up to a limit."""
+    return min(MOST_WORKERS, joblib.cpu_count())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse ids with an address: each worker of pytest-xdist would find other ones."""
+    unstable = [item.nodeid for item in items if re.search(r" ?at ?0x[0-9a-f]{6,}", item.nodeid)]
+    if unstable:
+        raise pytest.UsageError("ids of tests that change from run to run: " + ", ".join(unstable))
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ def test_the_first_command_installs_and_does_the_main_job():
 def test_the_second_command_is_what_ci_runs():
     command = install_commands()[1]
     script = (REPO / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert command.endswith("&& .venv/bin/python -m pytest")
+    assert command.endswith("&& .venv/bin/python -m pytest -n auto --dist worksteal")
     assert script[-1] == command
 
 

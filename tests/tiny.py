@@ -1,5 +1,7 @@
 """Pictures that tiny networks tell apart in a second, and those networks."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,24 @@ import numpy as np
 from histoclf import HistoCNNClassifier, HistoEmbedder, HistoTransferClassifier
 
 LABELS = np.array(["coarse", "fine"])
+
+
+class Named:
+    """A function whose repr is its name: scikit-learn writes parameters into the ids of its checks, and an
+    address there is another one in each process, so that pytest-xdist refuses to run them.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled, and copied, by its name, as functions are
 
 
 def textures(n: int = 64, *, size: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,6 +58,7 @@ def tiny_cnn(**params: Any) -> HistoCNNClassifier:
     return HistoCNNClassifier(**(defaults | params))
 
 
+@Named
 def tiny_backbone(input_shape: tuple[Any, Any, int] = (None, None, 3), depth: int = 8, seed: int = 1) -> Any:
     """Build a network with what makes real ones hard, whose features tell `textures` apart as drawn."""
     import keras  # only those who ask for a network wait for it

@@ -93,6 +93,11 @@ def test_the_unit_of_sample_weights_does_not_matter():
 # --- the course of training --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("n_samples", "expected"), [(1, 150), (64 * 10, 100), (64 * 10 + 1, 91), (6400, 30)])
+def test_by_default_few_images_are_shown_more_often(n_samples, expected):
+    assert tiny_cnn(epochs="auto", batch_size=64)._n_epochs(n_samples) == expected
+
+
 def test_history_has_one_entry_an_epoch(fitted, stopped):
     assert fitted.history_.keys() == {"loss", "learning_rate"}
     assert stopped.history_.keys() == {"loss", "learning_rate", "val_loss", "val_score"}

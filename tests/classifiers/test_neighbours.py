@@ -85,6 +85,6 @@ def test_neighbours_are_added_in_the_type_of_the_values():
 @pytest.mark.slow
 def test_fifty_thousand_patches_take_seconds():
     places = grid(45, n_slides=25)
-    start = time.perf_counter()
+    start = time.process_time()
     sum_neighbours(places, np.ones((len(places.groups), 2)), 2 * 50.0)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

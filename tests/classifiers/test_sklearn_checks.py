@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_classifiers_train, parametrize_with_checks
 
 from histoclf import HistoCNNClassifier, HistoEmbedder, HistoTransferClassifier
 from tests.tiny import textures, tiny_cnn, tiny_embedder, tiny_transfer
@@ -40,7 +40,8 @@ def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        HistoCNNClassifier(),
+        # By default few rows are shown 150 times; 15 do, as scikit-learn checks its own with fewer steps.
+        HistoCNNClassifier(epochs=15),
         HistoTransferClassifier(),
         # In full, early stopping would train on a part of the few rows that the checks want to see learned.
         HistoTransferClassifier(head="mlp", early_stopping=False, batch_size=8, epochs=20),
@@ -50,6 +51,11 @@ def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
 )
 def test_scikit_learn_finds_nothing_to_complain_about_by_default(estimator, check):
     check(estimator)
+
+
+@pytest.mark.slow
+def test_by_default_the_network_is_trained_long_enough_for_scikit_learn():
+    check_classifiers_train("HistoCNNClassifier", HistoCNNClassifier(), X_dtype="float32")
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])

@@ -525,9 +525,9 @@ def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
 @pytest.mark.slow
 def test_fifty_thousand_patches_take_seconds():
     X, y, places = slides(n_slides=25, side=45)
-    start = time.perf_counter()
+    start = time.process_time()
     context().fit(X, y, **places).predict_proba(X, **places)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
 
 
 @pytest.mark.real_data

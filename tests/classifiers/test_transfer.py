@@ -471,6 +471,7 @@ _KINDS = {
 }
 _CHILD = """
 import sys, joblib, numpy as np, warnings
+import histoclf.networks._runtime  # settles the threads, which a network that is unpickled first would start
 from tests.tiny import textures, tiny_transfer
 
 warnings.simplefilter("ignore")

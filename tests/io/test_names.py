@@ -71,9 +71,9 @@ def test_nothing_is_said_unless_every_name_follows_one_convention(paths):
 
 def test_many_names_are_read_quickly():
     paths = [f"root/{n % 200}/{n % 2}/{n % 200}_idx5_x{n}_y{n + 1}_class{n % 2}.png" for n in range(50_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     info = read_names(np.array(paths, dtype=object))
-    assert time.perf_counter() - start < 3  # about 0.2 s
+    assert time.process_time() - start < 3  # about 0.2 s
     assert len(np.unique(info.groups)) == 200
 
 

@@ -225,9 +225,9 @@ def test_verbose_prints_the_description(touch, capsys):
 def test_many_files_are_understood_quickly(touch):
     files = [f"{n % 2}/{n % 50}_idx5_x{n}_y1_class{n % 2}.png" for n in range(5_000)]
     root = touch(*files)
-    start = time.perf_counter()
+    start = time.process_time()
     patches = find_patches(root)
-    assert time.perf_counter() - start < 2  # about 0.06 s
+    assert time.process_time() - start < 2  # about 0.06 s
     assert len(patches.paths) == 5_000
 
 

@@ -416,6 +416,6 @@ def test_imbalanced_learn_refuses_a_step_that_could_be_either(samples):
 @pytest.mark.parametrize("dtype", [object, str])
 def test_300_000_labels_in_a_second(dtype):
     y = np.random.default_rng(0).choice(np.array(["Benign", "M ", "cancer"], dtype=dtype), 300_000)
-    start = time.perf_counter()
+    start = time.process_time()
     LabelCleaner().fit_transform(y)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
