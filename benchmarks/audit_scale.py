@@ -31,10 +31,10 @@ def cut_tiles(folders: list[Path], side: int, most: int) -> np.ndarray:
             image = np.asarray(Image.open(path).convert("RGB"))
             rows, columns = (size // side for size in image.shape[:2])
             inner = image[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
-            tiles.append(inner.swapaxes(1, 2).reshape(-1, side, side, 3))
-    found = np.concatenate(tiles)
-    found = found[found.mean(axis=3).std(axis=(1, 2)) > _EMPTY]
-    return found[np.random.default_rng(0).permutation(len(found))[:most]]
+            cut = inner.swapaxes(1, 2).reshape(-1, side, side, 3)
+            tiles.extend(cut[cut.mean(axis=3).std(axis=(1, 2)) > _EMPTY])
+    order = np.random.default_rng(0).permutation(len(tiles))
+    return np.stack([tiles[number] for number in order[:most]])
 
 
 def measure(folders: list[Path], side: int, most: int, n_jobs: int) -> dict[str, float]:
@@ -61,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, nargs="+", help="folders of images")
     parser.add_argument("--sizes", type=int, nargs="+", default=[6000, 12000, 24000, 50000])
-    parser.add_argument("--side", type=int, default=48, help="pixels of a tile's side (default: 48)")
+    parser.add_argument("--side", type=int, default=32, help="pixels of a tile's side (default: 32)")
     parser.add_argument("--jobs", type=int, default=2, help="threads (default: 2)")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
