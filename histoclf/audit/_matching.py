@@ -56,7 +56,7 @@ class Candidates:
 
     def on(self, places: np.ndarray) -> np.ndarray:
         """Return where places (n_places, 2) of the first images lie on the second ones."""
-        return np.einsum("nij,kj->nki", self.matrix, places) + self.shift[:, None]
+        return places @ self.matrix.swapaxes(1, 2) + self.shift[:, None]
 
 
 def find_candidates(points: Keypoints, side_of: np.ndarray | None = None) -> Candidates:
