@@ -101,8 +101,8 @@ def find_duplicates(
     Returns
     -------
     duplicates : Duplicates
-        Pairs and clusters. Of several exact copies of one image only one is paired with a changed copy; the
-        clusters hold all of them.
+        Pairs and clusters. Of two sets of exact copies, the one changed from the other, each image is paired
+        with the first of the other set only; the clusters hold all of them.
 
     Raises
     ------
@@ -169,10 +169,10 @@ def search(
     kept = shows[sorted({name: place for place, name in reversed(list(enumerate(names)))}.values())]
     points = _describe(canvases.gray, kept, n_jobs, verbose)
     candidates = find_candidates(points, None if side_of is None else side_of[kept])
-    changed, similarity = register(canvases.gray[kept], candidates, min_similarity)
+    changed, similarity = register(canvases.gray[kept], candidates, min_similarity, n_jobs, verbose)
     near = np.stack([kept[changed.first], kept[changed.second]], axis=1)
     new = canvases.keys[near[:, 0]] != canvases.keys[near[:, 1]]
-    near, similarity = near[new], np.minimum(similarity[new], 1.0)
+    near, similarity = _with_twins(near[new], np.minimum(similarity[new], 1.0), names, shows)
     pairs = np.concatenate([exact, near])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     return Duplicates(
@@ -182,6 +182,22 @@ def search(
         len(canvases),
         len(canvases) - len(shows),
     )
+
+
+def _with_twins(
+    pairs: np.ndarray, similarity: np.ndarray, names: list[Any], rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pair the exact copies of either image (those of its name) with the other one, too."""
+    of_name: dict[Any, list[int]] = {}
+    for name, row in zip(names, rows.tolist(), strict=True):
+        of_name.setdefault(name, []).append(row)
+    twins = dict(zip(rows.tolist(), (of_name[name] for name in names), strict=True))
+    found = {
+        tuple(sorted(pair)): alike
+        for (one, other), alike in zip(pairs.tolist(), similarity.tolist(), strict=True)
+        for pair in [*((twin, other) for twin in twins[one]), *((one, twin) for twin in twins[other])]
+    }
+    return np.array(list(found), dtype=np.int64).reshape(-1, 2), np.array(list(found.values()))
 
 
 def _exact_pairs(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ descriptor.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,18 @@ def sample(stack: Any, image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.nd
 
 
 def blur(stack: Any, sigma: float) -> np.ndarray:
-    """Blur each image of a stack."""
-    return ndimage.gaussian_filter(stack, (0, sigma, sigma), mode="reflect", truncate=3.0)
+    """Blur each image of a stack (n, SIDE, SIDE)."""
+    # A product of matrices of this size is ten times as fast as a filter.
+    weights = _weights(sigma)
+    return weights @ (stack @ weights.T)
+
+
+@cache
+def _weights(sigma: float) -> Floats:
+    """Return how much each pixel of a line (columns) counts in each pixel of the blurred line (rows)."""
+    return ndimage.gaussian_filter1d(
+        np.eye(SIDE, dtype=np.float32), sigma, axis=0, mode="reflect", truncate=3.0
+    )
 
 
 def _of_scale(gray: Floats, scale: int, first: int) -> Keypoints:

@@ -18,7 +18,7 @@ _NEIGHBOURS = 8  # of a point in one cell
 _LEAST_ALIKE = 0.8  # correlation of two descriptors
 _PER_CELL = 256  # points, on average
 _MOST_CELLS = 8192  # more would cost more time to choose among than they save
-_PROBES = 2  # cells that are looked at for each point
+_PROBES = 4  # cells that are looked at for each point
 _BLOCK = 4096  # points at a time
 _LEAST_VOTES = 2
 _TOLERANCE = 12.0  # pixels between where two pairs of points send the same place
@@ -56,7 +56,7 @@ class Candidates:
 
     def on(self, places: np.ndarray) -> np.ndarray:
         """Return where places (n_places, 2) of the first images lie on the second ones."""
-        return np.einsum("nij,kj->nki", self.matrix, places) + self.shift[:, None]
+        return places @ self.matrix.swapaxes(1, 2) + self.shift[:, None]
 
 
 def find_candidates(points: Keypoints, side_of: np.ndarray | None = None) -> Candidates:
@@ -110,7 +110,7 @@ def _nearest(descriptors: np.ndarray, centres: np.ndarray, n_nearest: int) -> np
 
 def _sorted_into(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
     """List the points of each cell."""
-    owner = np.repeat(np.arange(len(cells)), cells.shape[1])
+    owner = np.repeat(np.arange(len(cells), dtype=np.int32), cells.shape[1])
     order = np.argsort(cells.ravel(), kind="stable")
     edges = np.searchsorted(cells.ravel()[order], np.arange(1, n_cells))
     return np.split(owner[order], edges)
@@ -124,7 +124,7 @@ def _compare(
     side_of: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compare all points that visit a cell with all that lie inside."""
-    ones, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    ones, others = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
     known = points.descriptor[inside].astype(np.float32).T
     theirs = points.image[inside]
     for start in range(0, len(here) if len(inside) else 0, _BLOCK):
@@ -146,10 +146,10 @@ def _compare(
 def _agree(points: Keypoints, one: np.ndarray, other: np.ndarray, is_mirrored: np.ndarray) -> Candidates:
     """Keep pairs of images on which at least two pairs of points agree."""
     pair = points.image[one].astype(np.int64) * (int(points.image.max()) + 1) + points.image[other]
+    several = _run_lengths(pair) >= _LEAST_VOTES  # most are alone: the others are few enough to be sorted
+    one, other, is_mirrored, pair = one[several], other[several], is_mirrored[several], pair[several]
     order = np.lexsort((is_mirrored, pair))
     one, other, is_mirrored, pair = one[order], other[order], is_mirrored[order], pair[order]
-    several = _run_lengths(pair) >= _LEAST_VOTES
-    one, other, is_mirrored, pair = one[several], other[several], is_mirrored[several], pair[several]
     guess = _guess(points, one, other, is_mirrored)
     where = guess.on(_PLACES)
     votes = np.ones(len(one), dtype=np.int64)
@@ -215,7 +215,7 @@ def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _run_lengths(values: np.ndarray) -> np.ndarray:
-    """Return for each of sorted values how often it occurs."""
+    """Return for each value how often it occurs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return counts[inverse]
 

@@ -41,6 +41,19 @@ def test_exact_copies_are_told_from_changed_ones():
     assert 0.9 < duplicates.similarity[2] <= 1
 
 
+def test_every_exact_copy_is_paired_with_a_changed_one():
+    images = np.concatenate([IMAGES[:6], IMAGES[2:3], IMAGES[2:3, ::-1], IMAGES[2:3, ::-1]])
+    duplicates = find_duplicates(images)
+    assert duplicates.pairs.tolist() == [[2, 6], [2, 7], [2, 8], [6, 7], [7, 8]]
+    assert duplicates.exact.tolist() == [True, False, False, False, True]
+
+
+def test_copies_of_images_that_were_pressed_into_squares_are_found():
+    wide = load_sample_image("china.jpg")[40:400, 80:560]  # 4 : 3
+    pressed, turned = resize(wide, 224), resize(np.ascontiguousarray(np.rot90(wide)), 224)
+    assert found(np.stack([pressed, turned])) == {(0, 1)}
+
+
 def test_copies_of_copies_are_in_one_cluster():
     images = np.concatenate([IMAGES[:6], [IMAGES[1][::-1], warp(IMAGES[1][::-1], 8), IMAGES[4]]])
     clusters = find_duplicates(images).clusters

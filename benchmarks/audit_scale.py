@@ -1,0 +1,88 @@
+"""Seconds and memory of the audit as a set grows, and to which power of its size they grow.
+
+Patches are made by cutting the images of the given folders into tiles that do not overlap. Each size is
+measured in a process of its own. The tiles are different tissue, so that every pair found is an error, but
+for pictures that the folders hold more than once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from _report import in_fresh_process, print_machine, print_table, versions, write_json
+from PIL import Image
+
+from histoclf import find_duplicates, find_patches
+
+_EMPTY = 8.0  # gray levels: standard deviation below which a tile shows nothing
+
+
+def cut_tiles(folders: list[Path], side: int, most: int) -> np.ndarray:
+    """Cut images into squares, leave out the empty ones, and choose some of all at random."""
+    tiles = []
+    for folder in folders:
+        for path in find_patches(folder, groups=None).paths:
+            image = np.asarray(Image.open(path).convert("RGB"))
+            rows, columns = (size // side for size in image.shape[:2])
+            inner = image[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
+            cut = inner.swapaxes(1, 2).reshape(-1, side, side, 3)
+            tiles.extend(cut[cut.mean(axis=3).std(axis=(1, 2)) > _EMPTY])
+    order = np.random.default_rng(0).permutation(len(tiles))
+    return np.stack([tiles[number] for number in order[:most]])
+
+
+def measure(folders: list[Path], side: int, most: int, n_jobs: int) -> dict[str, float]:
+    """Audit once, in this process."""
+    tiles = cut_tiles(folders, side, most)
+    start = time.perf_counter()
+    found = find_duplicates(tiles, n_jobs=n_jobs)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
+    return {
+        "patches": len(tiles),
+        "seconds": seconds,
+        "MB": peak,
+        "MB of patches": tiles.nbytes / 2**20,
+        "pairs": len(found.pairs),
+        "changed": int((~found.exact).sum()),
+    }
+
+
+def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, nargs="+", help="folders of images")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[6000, 12000, 24000, 50000])
+    parser.add_argument("--side", type=int, default=32, help="pixels of a tile's side (default: 32)")
+    parser.add_argument("--jobs", type=int, default=2, help="threads (default: 2)")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.data, arguments.side, arguments.sizes[0], arguments.jobs)))
+        return
+    print_machine()
+    results = []
+    for size in arguments.sizes:
+        settings = ["--sizes", str(size), "--side", str(arguments.side), "--jobs", str(arguments.jobs)]
+        folders = map(str, arguments.data)
+        results.append(in_fresh_process(sys.argv[0], *folders, *settings, "--one"))
+        print(results[-1], flush=True)
+    rows = [[f"{value:,.0f}" for value in result.values()] for result in results]
+    print_table(list(results[0]), rows)
+    if len(results) > 1:
+        sizes, seconds = (np.log([result[name] for result in results]) for name in ("patches", "seconds"))
+        print(f"seconds grow as the size to the power of {np.polyfit(sizes, seconds, 1)[0]:.2f}")
+    write_json(arguments.json, {"versions": versions(), "results": results})
+
+
+if __name__ == "__main__":
+    main()
