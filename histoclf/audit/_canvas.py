@@ -19,6 +19,7 @@ from histoclf.io._store import load_patches, unreadable
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _BLOCK = 1024  # images in colour at a time
+_SMALLEST = 16  # pixels: enlarged to the square, smaller images are smooth, and alike by chance
 _FLAT = 2.0  # gray levels: standard deviation below which an image shows nothing
 
 
@@ -34,11 +35,14 @@ class Canvases:
         Name of each image's content, in bytes.
     items : ndarray of shape (n_images,), object
         What the user calls them: paths, or row numbers.
+    large : ndarray of shape (n_images,), bool
+        Whether each had enough pixels for its structure to tell it from others.
     """
 
     gray: np.ndarray
     keys: np.ndarray
     items: np.ndarray
+    large: np.ndarray
 
     def __len__(self) -> int:
         return len(self.gray)
@@ -91,35 +95,42 @@ def open_canvases(
     pixels = _whole(learn_images(images).to_pixels(images))
     size = _fitted(images.shape[1:3])
     gray = np.stack([_square(_to_gray(resize_image(image, size)[np.newaxis]))[0] for image in pixels])
-    return Canvases(gray, _objects(array_keys(pixels)), _objects(range(len(images))))
+    large = np.full(len(images), max(images.shape[1:3]) >= _SMALLEST)
+    return Canvases(gray, _objects(array_keys(pixels)), _objects(range(len(images))), large)
 
 
 def join_canvases(parts: list[Canvases]) -> Canvases:
     """Put several one after the other."""
-    fields = ("gray", "keys", "items")
+    fields = ("gray", "keys", "items", "large")
     return Canvases(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
 
 
 def _from_files(paths: np.ndarray, n_jobs: int | None, verbose: int) -> Canvases:
     gray = np.empty((len(paths), SIDE, SIDE), dtype=np.uint8)
+    sizes = _sizes(paths)
     with tqdm(total=len(paths), desc="Reading images", unit="file", disable=verbose < 1) as bar:
-        for size, rows in _blocks_of_one_shape(paths):
+        for size, rows in _blocks_of_one_shape([_fitted(size) for size in sizes]):
             colour = load_patches(paths[rows], image_size=size, n_jobs=n_jobs).images
             gray[rows] = _square(_to_gray(colour))
             bar.update(len(rows))
-    return Canvases(gray, _objects(file_keys(paths)), paths)
+    large = np.array([max(size) >= _SMALLEST for size in sizes], dtype=bool)
+    return Canvases(gray, _objects(file_keys(paths)), paths, large)
 
 
-def _blocks_of_one_shape(paths: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Group files by the size that fits the square: most often all have one."""
+def _sizes(paths: np.ndarray) -> list[tuple[int, int]]:
     sizes, failures = [], {}
     for path in paths:
         try:
-            sizes.append(_fitted(probe_size(path)))
+            sizes.append(probe_size(path))
         except ImageReadError as error:
             failures.update(error.failures)
     if failures:
         raise unreadable(failures, len(paths))
+    return sizes
+
+
+def _blocks_of_one_shape(sizes: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Group files by the size that fits the square: most often all have one."""
     for size in sorted(set(sizes)):
         rows = np.flatnonzero([other == size for other in sizes])
         for start in range(0, len(rows), _BLOCK):

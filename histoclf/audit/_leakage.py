@@ -40,7 +40,7 @@ def audit_split(
         Patient of each image. None is unknown, and the report says so.
     train_labels, test_labels : array-like of shape (n_train,) and (n_test,), default=None
         Classes. Copies with different ones are listed, also those within a part if they are exact.
-    min_similarity : float, default=0.8
+    min_similarity : float, default=0.85
         As in `find_duplicates`.
     image_shape : tuple of (int, int, int), default=None
         Height, width and channels of flattened images.
@@ -125,7 +125,7 @@ def audit_cv(
         Classes, for `cv`, and for copies that have different ones.
     groups : array-like of shape (n_samples,), default=None
         Patient of each image. None is unknown, and the report says so.
-    min_similarity : float, default=0.8
+    min_similarity : float, default=0.85
         As in `find_duplicates`.
     image_shape : tuple of (int, int, int), default=None
         Height, width and channels of flattened images.

@@ -8,9 +8,13 @@ images is looked at more closely (a Hough transform, Lowe 2004).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm import tqdm
 
 from histoclf.audit._keypoints import SIDE, SPACINGS, Keypoints, mirrored
 
@@ -20,6 +24,7 @@ _PER_CELL = 256  # points, on average
 _MOST_CELLS = 8192  # more would cost more time to choose among than they save
 _PROBES = 4  # cells that are looked at for each point
 _BLOCK = 4096  # points at a time
+_IMAGES = 4096  # that are compared with all others at a time
 _LEAST_VOTES = 2
 _TOLERANCE = 12.0  # pixels between where two pairs of points send the same place
 _LEAST_APART = 6.0  # pixels between two points that count twice: one corner is often found at two scales
@@ -59,15 +64,30 @@ class Candidates:
         return places @ self.matrix.swapaxes(1, 2) + self.shift[:, None]
 
 
-def find_candidates(points: Keypoints, side_of: np.ndarray | None = None) -> Candidates:
+def join_candidates(parts: Iterable[Candidates]) -> Candidates:
+    """Put several one after the other."""
+    nobody = np.empty(0, dtype=np.int64)
+    nothing = Candidates(nobody, nobody, np.empty((0, 2, 2)), np.empty((0, 2)))
+    names = ("first", "second", "matrix", "shift")
+    columns = zip(*([getattr(part, name) for name in names] for part in (nothing, *parts)), strict=True)
+    return Candidates(*map(np.concatenate, columns))
+
+
+def find_candidates(
+    points: Keypoints, side_of: np.ndarray | None = None, n_jobs: int | None = None, verbose: int = 0
+) -> Candidates:
     """Find pairs of images that have points in common which agree on how the one lies on the other.
 
     Parameters
     ----------
     points : Keypoints
-        Of all images.
+        Of all images, sorted by image.
     side_of : ndarray of shape (n_images,), default=None
         Only pairs of images with different entries are looked for.
+    n_jobs : int, default=None
+        Threads.
+    verbose : int, default=0
+        1 shows progress.
 
     Returns
     -------
@@ -75,24 +95,63 @@ def find_candidates(points: Keypoints, side_of: np.ndarray | None = None) -> Can
         Each pair once, the smaller number first.
     """
     if len(points) == 0:
-        nobody = np.empty(0, dtype=np.int64)
-        return Candidates(nobody, nobody, np.empty((0, 2, 2)), np.empty((0, 2)))
-    return _agree(points, *_look_alike(points, side_of))
+        return join_candidates([])
+    cells = _make_cells(points)
+    # Images ask by turns: the pairs of points of all of them together would fill the memory.
+    edges = np.searchsorted(points.image, range(0, int(points.image[-1]) + 1 + _IMAGES, _IMAGES))
+    blocks = [np.arange(start, stop) for start, stop in pairwise(edges)]
+    jobs = (delayed(_ask)(points, cells, rows, side_of) for rows in blocks)
+    found = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
+    return join_candidates(
+        tqdm(found, total=len(blocks), desc="Comparing points", unit="block", disable=verbose < 1)
+    )
 
 
-def _look_alike(points: Keypoints, side_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find pairs of points, and whether the one looks like the other's mirror image."""
+@dataclass(frozen=True)
+class _Cells:
+    """Points sorted by the centre that they are most like.
+
+    Attributes
+    ----------
+    centres : ndarray of shape (n_cells, SAMPLES * SAMPLES), float32
+        Descriptors.
+    members : list of ndarray of int
+        Rows of the points of each cell.
+    """
+
+    centres: np.ndarray
+    members: list[np.ndarray]
+
+
+def _make_cells(points: Keypoints) -> _Cells:
     n = len(points)
     n_cells = int(np.clip(n // _PER_CELL, 1, _MOST_CELLS))
     centres = points.descriptor[np.linspace(0, n - 1, n_cells).astype(int)].astype(np.float32)
-    members = _sorted_into(_nearest(points.descriptor, centres, 1), n_cells)
-    found = []
+    return _Cells(centres, _sorted_into(_nearest(points.descriptor, centres, 1), n_cells))
+
+
+def _ask(points: Keypoints, cells: _Cells, rows: np.ndarray, side_of: np.ndarray | None) -> Candidates:
+    """Find the partners of some images, among those with a larger number."""
+    return _agree(points, *_look_alike(points, cells, rows, side_of))
+
+
+def _look_alike(
+    points: Keypoints, cells: _Cells, rows: np.ndarray, side_of: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find pairs of points, and whether the one looks like the other's mirror image."""
+    nothing = np.empty(0, dtype=np.int32)
+    found = [(nothing, nothing, np.empty(0, dtype=bool))]
+    n_cells = len(cells.centres)
     for is_mirrored in (False, True):
-        queries = mirrored(points.descriptor) if is_mirrored else points.descriptor
-        visitors = _sorted_into(_nearest(queries, centres, min(_PROBES, n_cells)), n_cells)
-        for inside, here in zip(members, visitors, strict=True):
-            pairs = _compare(points, queries, here, inside, side_of)
-            found.append((*pairs, np.full(len(pairs[0]), is_mirrored)))
+        queries = points.descriptor[rows]
+        queries = mirrored(queries) if is_mirrored else queries
+        visitors = _sorted_into(_nearest(queries, cells.centres, min(_PROBES, n_cells)), n_cells)
+        for inside, here in zip(cells.members, visitors, strict=True):
+            later = inside[np.searchsorted(inside, rows[0]) :]  # the earlier ones have asked these already
+            for start in range(0, len(here) if len(later) else 0, _BLOCK):
+                some = here[start : start + _BLOCK]
+                one, other = _compare(points, queries[some], rows[some], later, side_of)
+                found.append((one, other, np.full(len(one), is_mirrored)))
     return tuple(map(np.concatenate, zip(*found, strict=True)))  # type: ignore[return-value]
 
 
@@ -117,30 +176,19 @@ def _sorted_into(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
 
 
 def _compare(
-    points: Keypoints,
-    queries: np.ndarray,
-    here: np.ndarray,
-    inside: np.ndarray,
-    side_of: np.ndarray | None,
+    points: Keypoints, queries: np.ndarray, rows: np.ndarray, inside: np.ndarray, side_of: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compare all points that visit a cell with all that lie inside."""
-    ones, others = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int32)]
-    known = points.descriptor[inside].astype(np.float32).T
-    theirs = points.image[inside]
-    for start in range(0, len(here) if len(inside) else 0, _BLOCK):
-        rows = here[start : start + _BLOCK]
-        mine = points.image[rows]
-        alike = queries[rows].astype(np.float32) @ known
-        forbidden = mine[:, None] >= theirs
-        if side_of is not None:
-            forbidden |= side_of[mine][:, None] == side_of[theirs]
-        alike[forbidden] = -1
-        most = min(_NEIGHBOURS, len(inside))
-        best = np.argpartition(-alike, most - 1, axis=1)[:, :most]
-        row, column = np.nonzero(np.take_along_axis(alike, best, axis=1) > _LEAST_ALIKE)
-        ones.append(rows[row])
-        others.append(inside[best[row, column]])
-    return np.concatenate(ones), np.concatenate(others)
+    """Compare the points that visit a cell with all that lie inside."""
+    mine, theirs = points.image[rows], points.image[inside]
+    alike = queries.astype(np.float32) @ points.descriptor[inside].astype(np.float32).T
+    forbidden = mine[:, None] >= theirs
+    if side_of is not None:
+        forbidden |= side_of[mine][:, None] == side_of[theirs]
+    alike[forbidden] = -1
+    most = min(_NEIGHBOURS, len(inside))
+    best = np.argpartition(-alike, most - 1, axis=1)[:, :most]
+    row, column = np.nonzero(np.take_along_axis(alike, best, axis=1) > _LEAST_ALIKE)
+    return rows[row].astype(np.int32), inside[best[row, column]]
 
 
 def _agree(points: Keypoints, one: np.ndarray, other: np.ndarray, is_mirrored: np.ndarray) -> Candidates:

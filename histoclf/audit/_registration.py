@@ -16,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from histoclf.audit._keypoints import SIDE, blur, sample
-from histoclf.audit._matching import Candidates
+from histoclf.audit._matching import Candidates, join_candidates
 
 Floats = NDArray[np.floating]
 
@@ -69,11 +69,8 @@ def register(
     )
     found = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
     found = tqdm(found, total=len(starts), desc="Registering pairs", unit="block", disable=verbose < 1)
-    nothing = (candidates.take(slice(0)), np.empty(0))
-    pairs, similarity = zip(nothing, *found, strict=True)
-    fields = ("first", "second", "matrix", "shift")
-    joined = Candidates(*(np.concatenate([getattr(part, field) for part in pairs]) for field in fields))
-    return joined, np.concatenate(similarity)
+    pairs, similarity = zip((candidates.take(slice(0)), np.empty(0)), *found, strict=True)
+    return join_candidates(pairs), np.concatenate(similarity)
 
 
 def _register(canvases: np.ndarray, pairs: Candidates, least: float) -> tuple[Candidates, np.ndarray]:

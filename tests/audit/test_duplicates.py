@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from histoclf import find_duplicates, find_patches
+from histoclf import find_duplicates, find_patches, make_patches
 from histoclf.exceptions import ImageReadError, InputContractError
 from histoclf.io import encode_png, save_patches
 from tests.audit.changes import CHANGES, crop, jpeg, patches, resize, warp
@@ -143,3 +143,21 @@ def test_real_patches_of_one_patient_are_no_copies(real_data):
     _, counts = np.unique(patches.groups, return_counts=True)
     patient = np.unique(patches.groups)[counts.argmax()]
     assert len(find_duplicates(patches.paths[patches.groups == patient]).pairs) == 0
+
+
+def test_images_of_few_pixels_are_copies_only_if_exact() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    found = find_duplicates(np.concatenate([images, images[3:4]]))
+    assert found.pairs.tolist() == [[3, 100]]
+    assert found.exact.tolist() == [True]
+
+
+def test_images_that_ask_in_several_blocks_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = make_patches(n_patients=2, patches_per_patient=20, random_state=0).images
+    images = np.concatenate([images, images[:12, ::-1], np.rot90(images[20:30], axes=(1, 2))])
+    expected = find_duplicates(images)
+    monkeypatch.setattr("histoclf.audit._matching._IMAGES", 7)
+    found = find_duplicates(images, n_jobs=2)
+    np.testing.assert_array_equal(found.pairs, expected.pairs)
+    np.testing.assert_allclose(found.similarity, expected.similarity)
+    assert len(found.pairs) >= 20
