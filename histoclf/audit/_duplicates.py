@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -171,8 +171,9 @@ def search(
     kept = kept[canvases.large[kept]]
     points = _describe(canvases.gray, kept, n_jobs, verbose)
     candidates = find_candidates(points, None if side_of is None else side_of[kept], n_jobs, verbose)
-    changed, similarity = register(canvases.gray[kept], candidates, min_similarity, n_jobs, verbose)
-    near = np.stack([kept[changed.first], kept[changed.second]], axis=1)
+    candidates = replace(candidates, first=kept[candidates.first], second=kept[candidates.second])
+    changed, similarity = register(canvases.gray, candidates, min_similarity, n_jobs, verbose)
+    near = np.stack([changed.first, changed.second], axis=1)
     new = canvases.keys[near[:, 0]] != canvases.keys[near[:, 1]]
     near, similarity = _with_twins(near[new], np.minimum(similarity[new], 1.0), names, shows)
     pairs = np.concatenate([exact, near])
