@@ -7,10 +7,13 @@ import re
 import textwrap
 import warnings
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from histoclf.networks._packaged import read_arrays
 
 Weights = list[np.ndarray]
 
@@ -26,10 +29,12 @@ def other_weights(model: keras.Model, name: str, weights: Any, seed: int) -> Wei
     path = os.fspath(weights)
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"weights={path!r}: there is no such file. Expected 'imagenet', the path of a '.h5' or "
-            "'.weights.h5' file, or None for random weights."
+            f"weights={path!r}: there is no such file. Expected 'auto', 'imagenet', the path of a '.h5', "
+            "'.weights.h5' or '.npz' file, or None for random weights."
         )
     try:
+        if path.endswith(".npz"):
+            return read_arrays(model, Path(path).read_bytes())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about each part of a file that does not fit, before the error
             model.load_weights(path)
