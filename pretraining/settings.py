@@ -62,3 +62,5 @@ CANDIDATES = {
     "VICReg": Settings(distil=0.0, consistency=1.0, batch_size=64, epochs=6, jitter=_STRONG),
     "all, labels": Settings(labels=0.3),
 }
+
+CHOSEN = "all"

@@ -23,6 +23,7 @@ OUTPUTS = ("middle", "top")  # layers of the feature maps, one eighth and one si
 WIDTHS = (16, 40, 80, 160, 256)
 REPEATS = (0, 1, 2)  # inverted residuals at a quarter, an eighth and a sixteenth of the side
 _EXPANSION = 3
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can tell
 _MOMENTUM = 0.97  # of the moving averages: pretraining takes thousands of steps, not hundreds of thousands
 
 
@@ -124,3 +125,97 @@ def _invert(x: Any, width: int, stride: int, name: str) -> Any:
     x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_depthwise_norm")(x)
     x = layers.ReLU(name=f"{name}_depthwise_relu")(x)
     return _convolve(x, width, 1, 1, f"{name}_narrow", rectify=False)
+
+
+def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> str:
+    """Write a network's weights in half precision, in a ``.npz`` file of plain arrays.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Made by `build_histology`.
+    path : path-like
+        File to replace, in one step.
+
+    Returns
+    -------
+    digest : str
+        SHA-256 of the file, which is the same whenever the weights are.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite in half precision.
+    """
+    buffer = io.BytesIO()
+    # Not np.savez: it stamps each member with the time of day.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in _by_name(model).items():
+            half = value.astype("float16")
+            if not np.isfinite(half).all():
+                raise ValueError(f"weight {name!r} holds numbers that half precision cannot.")
+            member = io.BytesIO()
+            np.lib.format.write_array(member, half, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
+    partial = f"{os.fspath(path)}.partial"
+    with open(partial, "wb") as file:
+        file.write(buffer.getvalue())
+    os.replace(partial, path)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def read_weights(
+    model: keras.Model, path: str | os.PathLike[str], digest: str | None = None
+) -> list[np.ndarray]:
+    """Read a file of `write_weights`; no code in it could run, for none is unpickled.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Made by `build_histology`; it says which weights there must be, and is not changed.
+    path : path-like
+        File to read.
+    digest : str, default=None
+        SHA-256 that the file must have.
+
+    Returns
+    -------
+    weights : list of ndarray of float32
+        For `keras.Model.set_weights`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged, is not the file that `digest` names, or does not fit the network.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    found = hashlib.sha256(content).hexdigest()
+    if digest is not None and found != digest:
+        raise ValueError(
+            f"{os.fspath(path)!r} has the SHA-256 {found}, expected {digest}: the file is damaged, or is another "
+            "one. Install histoclf again, or copy the file anew."
+        )
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{os.fspath(path)!r} is no file of weights: {error}") from error
+    expected = {name: value.shape for name, value in _by_name(model).items()}
+    different = sorted(expected.items() ^ {name: array.shape for name, array in arrays.items()}.items())
+    if different:
+        raise ValueError(
+            f"{os.fspath(path)!r} does not fit the network {model.name!r}; the first difference is "
+            f"{different[0][0]!r} {different[0][1]}."
+        )
+    return [arrays[name].astype("float32") for name in expected]
+
+
+def _by_name(model: keras.Model) -> dict[str, np.ndarray]:
+    """Name each weight after its layer and its part of it, which do not depend on what was built before."""
+    return {
+        variable.path.replace("/", "."): value
+        for variable, value in zip(model.weights, model.get_weights(), strict=True)
+    }
