@@ -7,13 +7,12 @@ import re
 import textwrap
 import warnings
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from histoclf.networks._packaged import read_arrays
+from histoclf.networks._histology import read_weights
 
 Weights = list[np.ndarray]
 
@@ -34,7 +33,7 @@ def other_weights(model: keras.Model, name: str, weights: Any, seed: int) -> Wei
         )
     try:
         if path.endswith(".npz"):
-            return read_arrays(model, Path(path).read_bytes())
+            return read_weights(model, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about each part of a file that does not fit, before the error
             model.load_weights(path)
