@@ -58,6 +58,7 @@ CANDIDATES = {
     "haematoxylin": Settings(teachers=("*/haematoxylin/*",)),
     "all, context": Settings(context=1.0),
     "all, strong jitter": Settings(jitter=_STRONG),
+    "haematoxylin, strong jitter": Settings(teachers=("*/haematoxylin/*",), jitter=_STRONG),
     "all, VICReg": Settings(consistency=0.1, batch_size=64, epochs=6),
     "VICReg": Settings(distil=0.0, consistency=1.0, batch_size=64, epochs=6, jitter=_STRONG),
     "all, labels": Settings(labels=0.3),

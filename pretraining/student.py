@@ -97,8 +97,8 @@ def vicreg(first: Any, second: Any) -> Any:
     loss = _INVARIANCE * ops.mean(ops.square(first - second))
     for views in (first, second):
         views = views - ops.mean(views, axis=0)
-        n, depth = views.shape[0], views.shape[1]
-        covariance = ops.matmul(ops.transpose(views), views) / (n - 1)
+        depth, n = views.shape[1], ops.cast(ops.shape(views)[0], "float32")
+        covariance = ops.matmul(ops.transpose(views), views) / (n - 1.0)
         spread = ops.sqrt(ops.diagonal(covariance) + 1e-4)
         off_diagonal = ops.sum(ops.square(covariance)) - ops.sum(ops.square(ops.diagonal(covariance)))
         loss += _VARIANCE * ops.mean(ops.relu(1.0 - spread)) / 2 + _COVARIANCE * off_diagonal / depth
