@@ -34,6 +34,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "histology, 96 pixels": {"image_size": 96},
     "histology, C=0.0001": {"C": 1e-4},
     "histology, C=0.001": {"C": 1e-3},
+    "histology, haematoxylin, C=0.0001": {"channels": "haematoxylin", "C": 1e-4},
+    "histology, haematoxylin, 96 pixels": {"channels": "haematoxylin", "image_size": 96},
+    "histology, haematoxylin, last layer": {"channels": "haematoxylin", "layers": None},
+    "histology, last layer": {"layers": None},
     "histology, MLP": {"head": "mlp"},
 }
 

@@ -151,7 +151,7 @@ def breast_scores(
     keys = {part.name: f"{name}/{size}/seed{seed}/{part.name}" for part in all_parts}
     if not all(key in fits for key in keys.values()):
         return None
-    return np.mean(
+    return np.nanmean(
         pooled_scores(data, all_parts, lambda part: unpack(fits[keys[part.name]]["probability"])), axis=0
     )
 
