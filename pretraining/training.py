@@ -16,7 +16,7 @@ _WARM_UP = 0.05  # of all steps
 
 
 class Batches(keras.utils.PyDataset):
-    """All crops once an epoch, in an order that seed and epoch decide; no batch is smaller than the others."""
+    """All crops once an epoch, in an order that seed and epoch decide; no batch is smaller."""
 
     def __init__(self, images: np.ndarray, targets: np.ndarray, settings: Settings, epoch: int) -> None:
         super().__init__()
