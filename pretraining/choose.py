@@ -39,7 +39,7 @@ SCORES = ("bal. acc.", "AUC", "within")
 
 
 def split(crops: Crops) -> tuple[list[str], list[str], list[str]]:
-    """Return the patients that networks learn from, those that they are compared on, and oral images left out."""
+    """Return the patients to learn from, those to compare on, and oral images left out."""
     folds = patients_of_folds(crops)
     patients = [patient for fold in CHOICE_FOLDS for patient in folds[fold]]
     rows = breast_rows(crops, patients)
@@ -137,7 +137,12 @@ def main() -> None:
     print(f"{'':32}", *SCORES, *(f"{score} ({FEW})" for score in SCORES), "AUC oral")
     colours = [crops.sharp[part].mean(axis=(1, 2)) for part in rows]
     report("mean colour", crops, *colours, rows, held)
-    for pattern in ("mobilenet/rgb/last", "mobilenet/*/conv*", "mobilenet_v2/rgb/last", "mobilenet_v2/*/block*"):
+    for pattern in (
+        "mobilenet/rgb/last",
+        "mobilenet/*/conv*",
+        "mobilenet_v2/rgb/last",
+        "mobilenet_v2/*/block*",
+    ):
         columns = choose(features, (pattern,))
         found = [np.concatenate([column[part] for column in columns], axis=1) for part in rows]
         report(pattern, crops, *(each.astype("float32") for each in found), rows, held)

@@ -66,7 +66,7 @@ class Crops:
 
 
 def load_crops(data: Path, cache: Path) -> Crops:
-    """Cut the crops of a folder with `idc_breast` and `oral_originals`, or read those that were cut before."""
+    """Cut the crops of a folder with `idc_breast` and `oral_originals`, or read what was cut before."""
     if not (cache / "facts.json").exists():
         cache.mkdir(parents=True, exist_ok=True)
         _cut(data, cache)

@@ -67,7 +67,9 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder of idc_breast and oral_originals")
-    parser.add_argument("--out", type=Path, default=Path("histology.npz"), help="weights; the card lies beside")
+    parser.add_argument(
+        "--out", type=Path, default=Path("histology.npz"), help="weights; the card lies beside"
+    )
     parser.add_argument("--cache", type=Path, default=Path("pretraining-cache"))
     parser.add_argument("--candidate", choices=CANDIDATES, default=CHOSEN)
     parser.add_argument("--without", type=int, nargs="*", default=[], metavar="FOLD")

@@ -51,6 +51,7 @@ class Settings:
 
 
 _STRONG = {**JITTER, "brightness": 0.2, "contrast": 0.3, "stain": 0.4}
+_MILD = {**JITTER, "brightness": 0.05, "contrast": 0.05, "stain": 0.05}
 
 CANDIDATES = {
     "one teacher": Settings(teachers=("mobilenet/rgb/last",)),
@@ -58,7 +59,8 @@ CANDIDATES = {
     "haematoxylin": Settings(teachers=("*/haematoxylin/*",)),
     "all, context": Settings(context=1.0),
     "all, strong jitter": Settings(jitter=_STRONG),
-    "haematoxylin, strong jitter": Settings(teachers=("*/haematoxylin/*",), jitter=_STRONG),
+    "all, mild jitter": Settings(jitter=_MILD),
+    "all, context, mild jitter": Settings(context=1.0, jitter=_MILD),
     "all, VICReg": Settings(consistency=0.1, batch_size=64, epochs=6),
     "VICReg": Settings(distil=0.0, consistency=1.0, batch_size=64, epochs=6, jitter=_STRONG),
     "all, labels": Settings(labels=0.3),

@@ -1,4 +1,4 @@
-"""The network that is trained: backbone, heads and losses; Keras 3 operations only, on any of its backends."""
+"""What is trained: backbone, heads and losses; Keras 3 operations only, on any of its backends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,12 @@ class Student(keras.Model):
         return ops.concatenate([*heads, self.expander(pooled, training=training)], axis=-1)
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
         """Add up the losses of a batch."""
         settings, n = self.settings, self.settings.n_targets

@@ -42,8 +42,8 @@ def compress(parts: list[np.ndarray], rows: np.ndarray, n_targets: int) -> np.nd
 def neighbourhood(crops: Crops, rows: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average the targets of what lies around each crop; whether there is anything around it.
 
-    Around a patch of breast lie those within 100 pixels on the slide, itself left out; around a crop of an oral
-    image the other crops of that image.
+    Around a patch of breast lie those within 100 pixels on the slide, itself left out; around a crop of an
+    oral image the other crops of that image.
     """
     around, known = np.zeros_like(own), np.zeros(len(rows), dtype="float32")
     source, group, number, whole = (

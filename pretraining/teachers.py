@@ -53,14 +53,16 @@ def choose(features: dict[str, np.ndarray], patterns: tuple[str, ...]) -> list[n
 
 
 def build_teacher(name: str, side: int) -> keras.Model:
-    """Build a network from images in 0-255 to the averages of its layers, for the image and its haematoxylin."""
+    """Build a network from images in 0-255 to averages of its layers, for the image and its haematoxylin."""
     factory, widths = TEACHERS[name]
     build = getattr(keras.applications, factory)
     published = build(include_top=False, weights="imagenet", input_shape=(_CHECKPOINT_SIDE,) * 2 + (3,))
     network = build(include_top=False, weights=None, input_shape=(side, side, 3))
     network.set_weights(published.get_weights())
     maps = [network.output if layer == "last" else network.get_layer(layer).output for layer in widths]
-    pooled = keras.Model(network.input, layers.Concatenate()([layers.GlobalAveragePooling2D()(m) for m in maps]))
+    pooled = keras.Model(
+        network.input, layers.Concatenate()([layers.GlobalAveragePooling2D()(m) for m in maps])
+    )
     images = keras.Input((side, side, 3))
     stain = Haematoxylin()(images)
     shown = [images, layers.Concatenate()([stain, stain, stain])]

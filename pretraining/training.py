@@ -1,4 +1,4 @@
-"""The training loop: seeded batches, AdamW with a cosine, and a checkpoint after every epoch to go on from."""
+"""The training loop: seeded batches, AdamW with a cosine, a checkpoint after every epoch to go on from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WARM_UP = 0.05  # of all steps
 
 
 class Batches(keras.utils.PyDataset):
-    """All crops once an epoch, in an order that seed and epoch decide; what does not fill a batch is left out."""
+    """All crops once an epoch, in an order that seed and epoch decide; no batch is smaller."""
 
     def __init__(self, images: np.ndarray, targets: np.ndarray, settings: Settings, epoch: int) -> None:
         super().__init__()
@@ -83,7 +83,9 @@ def pretrain(
     done = restore(student, checkpoint) if checkpoint is not None and checkpoint.exists() else 0
     callbacks: list[Any] = [] if checkpoint is None else [Checkpoints(checkpoint)]
     if on_batch is not None:
-        callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs=None: on_batch()))
+        callbacks.append(
+            keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs=None: on_batch())
+        )
     batches = Batches(images, targets, settings, done)
     last = min(settings.epochs, stop_after or settings.epochs)
     student.fit(batches, initial_epoch=done, epochs=last, callbacks=callbacks, shuffle=False, verbose=2)

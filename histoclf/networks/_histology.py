@@ -82,9 +82,13 @@ def build_histology(
 
 
 def _check_shape(shape: tuple[int | None, int | None, int]) -> None:
-    if len(shape) != 3 or shape[2] != 3 or any(side is not None and side < SMALLEST_SIDE for side in shape[:2]):
+    if (
+        len(shape) != 3
+        or shape[2] != 3
+        or any(side is not None and side < SMALLEST_SIDE for side in shape[:2])
+    ):
         raise ValueError(
-            f"input_shape={shape!r}: expected (height, width, 3), with at least {SMALLEST_SIDE} pixels a side."
+            f"input_shape={shape!r}: expected (height, width, 3), at least {SMALLEST_SIDE} pixels a side."
         )
 
 
@@ -196,8 +200,8 @@ def read_weights(
     found = hashlib.sha256(content).hexdigest()
     if digest is not None and found != digest:
         raise ValueError(
-            f"{os.fspath(path)!r} has the SHA-256 {found}, expected {digest}: the file is damaged, or is another "
-            "one. Install histoclf again, or copy the file anew."
+            f"{os.fspath(path)!r} has the SHA-256 {found}, expected {digest}: the file is damaged, or is "
+            "another one. Install histoclf again, or copy the file anew."
         )
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:

@@ -58,7 +58,7 @@ def test_images_are_scaled_inside_and_once(network):
 
 
 def test_building_draws_from_no_random_stream_and_gives_the_same_twice():
-    np.random.seed(0)  # noqa: NPY002 - the global stream is what is watched
+    np.random.seed(0)
     before = np.random.get_state()[1].copy()
     first, second = build_histology(), build_histology()
     assert (np.random.get_state()[1] == before).all()
