@@ -40,13 +40,13 @@ def score_tissue(
     fields: np.ndarray,
     n_folds: int,
     repeat: int,
-    weights: Any,
+    params: dict[str, Any],
 ) -> list[float]:
     """Score once: balanced accuracy, and the mean AUC of each class against the others."""
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=repeat) if n_folds else LeaveOneGroupOut()
     probability = np.empty((len(y), y.max() + 1))
     for train, test in splitter.split(y, y, fields):
-        model = row.fit(X, y, None, train, random_state=repeat, **weights)
+        model = row.fit(X, y, None, train, random_state=repeat, **params)
         probability[test] = model.predict_proba(X[row.inputs][test])
     each = [roc_auc_score(y == label, probability[:, label]) for label in range(y.max() + 1)]
     return [float(balanced_accuracy_score(y, probability.argmax(axis=1))), float(np.mean(each))]

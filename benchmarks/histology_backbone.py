@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from _frozen_peer import forget_embeddings, load_engines
-from _report import machine, spread, write_json
+from _report import machine, print_rst, spread, write_json
 from _rows import OURS, SCRATCH, Row, make_inputs, make_rows
 from _shifts import SHIFTS
 from _tissues import TISSUES, read_tissue, score_tissue, tissue_table
@@ -42,6 +42,7 @@ from histoclf.metrics._paired import accuracy_contributions, sign_flip_test
 
 ALL = "all"
 PACKAGED = str(files("histoclf") / "networks" / "weights" / "histology.npz")
+SCRATCH_SIDE = 96  # pixels, of other tissues: a network from scratch would take hours at their own size
 EVERY_SHIFTED = 3  # of the test patches, those that are shown changed
 SPEED = {
     "ImageNet MobileNetV2 1.0, image, last layer": {
@@ -228,16 +229,23 @@ def run_tissues(root: Path, rows: list[Row], arguments: argparse.Namespace, resu
         images, y, fields = read_tissue(root / name)
         X = make_inputs(images)
         for row in rows:
-            repeats = 1 if not n_folds and not row.random else arguments.repeats
-            for repeat in range(min(repeats, len(arguments.seeds)) if row.name == SCRATCH else repeats):
+            repeats, params = plan(row, n_folds, arguments)
+            for repeat in range(repeats):
                 key = f"{name}/{row.name}/{repeat}"
                 if key not in results.found["tissues"]:
-                    weights = {"weights": arguments.elsewhere} if row.is_ours else {}
-                    found = score_tissue(row, X, y, fields, n_folds, repeat, weights)
+                    found = score_tissue(row, X, y, fields, n_folds, repeat, params)
                     results.found["tissues"][key] = found
                     results.save()
         print("\n".join(map(" ".join, tissue_table(results.found["tissues"], name))), flush=True)
     results.save(at_once=True)
+
+
+def plan(row: Row, n_folds: int, arguments: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    """Say how often a row is scored on a set of other tissue, and with which parameters."""
+    if row.name == SCRATCH:
+        return 1, {"image_size": SCRATCH_SIDE}
+    repeats = arguments.repeats if n_folds or row.random else 1  # nothing differs if one field is left out
+    return repeats, {"weights": arguments.elsewhere} if row.is_ours else {}
 
 
 # -- speed ---------------------------------------------------------------------------------------------------
@@ -280,18 +288,6 @@ def speed_table(found: dict[str, Any]) -> list[list[str]]:
 
 
 # -- all -----------------------------------------------------------------------------------------------------
-
-
-def print_rst(title: str, header: list[str], table: list[list[str]]) -> None:
-    """Print a table as reStructuredText has it."""
-    if not table:
-        return
-    widths = [max(len(row[column]) for row in [header, *table]) for column in range(len(header))]
-    line = "  ".join("=" * width for width in widths)
-    print(f"\n{title}\n\n{line}")
-    for row in [header, None, *table]:
-        print(line if row is None else "  ".join(map(str.ljust, row, widths)).rstrip())
-    print(line)
 
 
 def print_all(
