@@ -93,7 +93,9 @@ def resolve_backbone(
         If a package is missing that the file or the preset needs.
     """
     if not (weights is None or isinstance(weights, str | os.PathLike)):
-        raise TypeError(f"weights={weights!r}: expected 'auto', 'imagenet', the path of a file, or None.")
+        raise TypeError(
+            f"weights={weights!r}: expected 'auto', 'histology', 'imagenet', the path of a file, or None."
+        )
     params = dict(params or {})
     if layers != "auto":
         layers = (layers,) if isinstance(layers, str) else tuple(layers or ())

@@ -28,8 +28,8 @@ def other_weights(model: keras.Model, name: str, weights: Any, seed: int) -> Wei
     path = os.fspath(weights)
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"weights={path!r}: there is no such file. Expected 'auto', 'imagenet', the path of a '.h5', "
-            "'.weights.h5' or '.npz' file, or None for random weights."
+            f"weights={path!r}: there is no such file. Expected 'auto', 'histology', 'imagenet', the path "
+            "of a '.h5', '.weights.h5' or '.npz' file, or None for random weights."
         )
     try:
         if path.endswith(".npz"):
