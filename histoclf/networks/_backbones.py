@@ -173,22 +173,24 @@ def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: 
     pairs = tuple(sorted(params.items()))
     weights = choose_weights(weights, name)
     licence = entry.licence if weights == entry.weights else ""
-    if weights == "imagenet":
-        model = _build_pretrained(name, params)
-    else:
-        model = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE))
-        packaged = weights == entry.weights
-        model.set_weights(
-            read_packaged(model, name)
-            if packaged
-            else other_weights(model, describe(name, pairs), weights, seed)
-        )
-    model = _cut(model, layers)
+    model = _cut(_build_weighted(name, params, weights, seed), layers)
     arrays = model.get_weights()
     if needs_rescaling(entry.factory, weights):
         fold_rescaling(model, arrays)
     parts = ("application", name, pairs, "", layers, entry.preprocessing, licence, None)
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
+
+
+def _build_weighted(name: str, params: dict[str, Any], weights: Any, seed: int) -> keras.Model:
+    if weights == "imagenet":
+        return _build_pretrained(name, params)
+    model = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE))
+    if weights == "histology":
+        model.set_weights(read_packaged(model, name))
+    else:
+        title = describe(name, tuple(sorted(params.items())))
+        model.set_weights(other_weights(model, title, weights, seed))
+    return model
 
 
 def _build_application(
