@@ -71,7 +71,7 @@ _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 # better histology network gets a name of its own.
 APPLICATIONS = {
     "histology": Application(
-        "", "none", 2.0, _BSD, layers=("middle", "top"), weights="histology", channels="rgb", smallest_side=64
+        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", channels="rgb", smallest_side=64
     ),
     "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, ("conv_pw_5_relu", "conv_pw_11_relu")),
     "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, _V2_LAYERS),
