@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("pretraining-cache"))
     parser.add_argument("--candidates", nargs="*", default=list(CANDIDATES), choices=CANDIDATES)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, help="instead of the candidates' own")
     arguments = parser.parse_args()
     crops = load_crops(arguments.data, arguments.cache)
     features = load_features(crops.sharp, arguments.cache)
@@ -149,9 +149,10 @@ def main() -> None:
     every = {*crops.group[crops.source == "idc"].tolist()}
     train = rows_without(crops, sorted(every - set(seen)), oral)
     for name in arguments.candidates:
-        settings = CANDIDATES[name].replace(epochs=arguments.epochs)
+        settings = CANDIDATES[name]
+        settings = settings.replace(epochs=arguments.epochs or settings.epochs)
         start = time.perf_counter()
-        file = arguments.cache / f"choice-{name.replace(' ', '-')}-{arguments.epochs}.npz"
+        file = arguments.cache / f"choice-{name.replace(' ', '-')}-{settings.epochs}.npz"
         targets = make_targets(crops, features, train, settings)
         student = pretrain(crops.images[train], targets, settings, file)
         network = build_histology((crops.sharp.shape[1],) * 2 + (3,))

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 from crops import LICENCES, Crops, load_crops
-from settings import CANDIDATES, CHOSEN, Settings
+from settings import CANDIDATES, CHOSEN, CHOSEN_EPOCHS, Settings
 from sklearn.model_selection import StratifiedGroupKFold
 from targets import make_targets
 from teachers import load_features
@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path("pretraining-cache"))
     parser.add_argument("--candidate", choices=CANDIDATES, default=CHOSEN)
     parser.add_argument("--without", type=int, nargs="*", default=[], metavar="FOLD")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--epochs", type=int, default=CHOSEN_EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -85,8 +85,7 @@ def main() -> None:
     features = load_features(crops.sharp, arguments.cache)
     folds = patients_of_folds(crops)
     without = [patient for fold in arguments.without for patient in folds[fold]]
-    settings = CANDIDATES[arguments.candidate].replace(seed=arguments.seed)
-    settings = settings.replace(epochs=arguments.epochs or settings.epochs)
+    settings = CANDIDATES[arguments.candidate].replace(seed=arguments.seed, epochs=arguments.epochs)
     rows = rows_without(crops, without)
     start = time.perf_counter()
     student = pretrain(
