@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "histology, eight views": {"test_time_augmentation": True},
     "histology, avg+max": {"pooling": "avg+max"},
     "histology, haematoxylin": {"channels": "haematoxylin"},
-    "histology, rgb+haematoxylin": {"channels": "rgb+haematoxylin"},
+    "histology, rgb": {"channels": "rgb"},
     "histology, 48 pixels": {"image_size": 48},
     "histology, 64 pixels": {"image_size": 64},
     "histology, 96 pixels": {"image_size": 96},

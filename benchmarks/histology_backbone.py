@@ -54,6 +54,7 @@ SPEED = {
     "ImageNet MobileNet 1.0": {"backbone": "mobilenet"},
     "histology": {"backbone": "histology"},
     "histology, 64 pixels": {"backbone": "histology", "image_size": 64},
+    "histology, image": {"backbone": "histology", "channels": "rgb"},
 }
 
 

@@ -58,8 +58,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         What the network is shown: the image; its haematoxylin alone, as a gray image found by colour
         deconvolution with the stain vectors of [1]_, from which much of what differs between laboratories is
         gone; or both in turn, whose embeddings are put side by side at twice the time. "auto" is both for the
-        networks trained on photographs, and the image for gray ones, for "histology" and for networks of your
-        own.
+        networks named above, and the image for gray ones and for networks of your own.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
         most frequent one), enlarged to at least 96 ("histology": 64) and reduced to at most 224 pixels.

@@ -41,8 +41,6 @@ class Application:
         Whose outputs tell most about histology, where that was measured; empty for the last one.
     weights : {"imagenet", "histology"}
         What the weights are called that it was published with.
-    channels : str
-        One of `CHANNELS`: what "auto" shows it of colour images.
     smallest_side : int
         Pixels to which smaller images are enlarged where no size is given.
     """
@@ -54,7 +52,6 @@ class Application:
     multiplier: bool = False
     layers: tuple[str, ...] = ()
     weights: str = "imagenet"
-    channels: str = "rgb+haematoxylin"
     smallest_side: int = 96
 
 
@@ -71,7 +68,7 @@ _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 # better histology network gets a name of its own.
 APPLICATIONS = {
     "histology": Application(
-        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", channels="rgb", smallest_side=64
+        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", smallest_side=64
     ),
     "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, ("conv_pw_5_relu", "conv_pw_11_relu")),
     "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, _V2_LAYERS),
@@ -191,8 +188,7 @@ def choose_channels(channels: str, backbone: Backbone, n_channels: int) -> str:
     """
     if channels == "auto":
         # Networks of the user's own may have learned on histology, and know how to deal with its colours.
-        known = backbone.kind == "application" and n_channels == 3
-        return APPLICATIONS[backbone.name].channels if known else "rgb"
+        return "rgb+haematoxylin" if backbone.kind == "application" and n_channels == 3 else "rgb"
     if channels != "rgb" and n_channels == 1:
         raise ValueError(
             f"channels={channels!r} needs colours to tell stains apart, but X holds gray images. Expected "

@@ -7,7 +7,6 @@ import pytest
 
 from histoclf.networks._catalogue import (
     APPLICATIONS,
-    CHANNELS,
     DEFAULT_BACKBONE,
     PREPROCESSING,
     SMALLEST_SIDE,
@@ -27,7 +26,6 @@ def test_every_entry_says_all_that_must_be_known():
         assert entry.preprocessing in PREPROCESSING
         assert 1 < entry.megabytes < 200
         assert entry.licence in {"Apache-2.0", "MIT", "BSD-3-Clause"}
-        assert entry.channels in CHANNELS
         assert entry.weights in WEIGHTS
         assert bool(entry.factory) == (entry.weights == "imagenet")
     assert SMALLEST_SIDE == 32
@@ -92,10 +90,8 @@ def test_channels_are_chosen_by_network_and_image(channels, kind, n_channels, ch
     assert choose_channels(channels, make_backbone(kind), n_channels) == chosen
 
 
-def test_what_learned_on_histology_is_shown_the_image_as_it_is():
-    backbone = make_backbone("application", "histology")
-    assert choose_channels("auto", backbone, 3) == "rgb"
-    assert smallest_side(backbone) == 64
+def test_images_are_enlarged_to_what_a_backbone_is_used_to():
+    assert smallest_side(make_backbone("application", "histology")) == 64
     assert smallest_side(make_backbone("application")) == smallest_side(make_backbone("onnx", "net")) == 96
 
 

@@ -111,8 +111,9 @@ def test_a_file_of_another_network_is_refused(histology, tmp_path):
 
 
 def test_its_last_layer_can_be_had_alone(histology):
-    both = HistoEmbedder("histology", image_size=32, engine="keras").fit_transform(X)
-    last = HistoEmbedder("histology", image_size=32, engine="keras", layers=None).fit_transform(X)
+    params = {"image_size": 32, "engine": "keras", "channels": "rgb"}
+    both = HistoEmbedder("histology", **params).fit_transform(X)
+    last = HistoEmbedder("histology", **params, layers=None).fit_transform(X)
     assert last.shape[1] < both.shape[1]
     np.testing.assert_allclose(last, both[:, -last.shape[1] :], rtol=1e-5)
 
@@ -143,9 +144,9 @@ def test_weights_of_another_backbone_are_refused(backbone, weights, match):
         resolve_backbone(backbone, None, weights, 0)
 
 
-def test_it_is_shown_the_image_at_its_own_size_and_at_least_at_that_it_learned_from(histology):
+def test_images_are_shown_at_their_own_size_and_at_least_at_that_it_learned_from(histology):
     embedder = HistoEmbedder("histology", engine="keras").fit(X)
-    assert embedder.backbone_.channels == "rgb"
+    assert embedder.backbone_.channels == "rgb+haematoxylin"
     assert embedder.image_shape_ == (64, 64, 3)
     assert HistoEmbedder("histology", engine="keras").fit(np.tile(X, (1, 5, 5, 1))).image_shape_ == (
         80,
