@@ -12,7 +12,9 @@ from histoclf.networks._histology import read_weights
 
 _FOLDER = str(files("histoclf.networks") / "weights")
 # Of the file of each backbone whose weights come with this package. A card of the same name lies beside it.
-_SHA256: dict[str, str] = {}
+_SHA256: dict[str, str] = {
+    "histology": "94b0bd442c68c9667bce4554f62b5d997494e4df355f83817011d83d8e8ec683",
+}
 
 
 def read_packaged(model: keras.Model, name: str) -> list[np.ndarray]:
