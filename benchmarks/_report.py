@@ -30,6 +30,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells))
 
 
+def print_rst(title: str, header: list[str], table: list[list[str]]) -> None:
+    """Print a table as reStructuredText has it."""
+    if not table:
+        return
+    widths = [max(len(row[column]) for row in [header, *table]) for column in range(len(header))]
+    line = "  ".join("=" * width for width in widths)
+    print(f"\n{title}\n\n{line}")
+    for row in [header, None, *table]:
+        print(line if row is None else "  ".join(map(str.ljust, row, widths)).rstrip())
+    print(line)
+
+
 def write_json(path: Path | None, results: dict[str, Any]) -> None:
     """Replace the file at once, so that there is always a whole one; without a path, write nothing."""
     if path is None:

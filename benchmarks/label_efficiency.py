@@ -27,7 +27,7 @@ def models(seed: int) -> dict[str, Any]:
     """List what is compared."""
     return {
         "mean colour": colour_model(),
-        "HistoTransferClassifier": HistoTransferClassifier(random_state=seed),
+        "HistoTransferClassifier": HistoTransferClassifier("mobilenet", random_state=seed),
         "HistoCNNClassifier": HistoCNNClassifier(random_state=seed),
     }
 

@@ -117,6 +117,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         about = archive.read(f"histoclf-{histoclf.__version__}.dist-info/METADATA").decode()
     modules = {str(path.relative_to(REPO)) for path in (REPO / "histoclf").rglob("*.py")}
     templates = {str(path.relative_to(REPO)) for path in (REPO / "histoclf/report/templates").iterdir()}
-    assert files == modules | templates | {"histoclf/py.typed"}
+    weights = {str(path.relative_to(REPO)) for path in (REPO / "histoclf/networks/weights").glob("*")}
+    assert files == modules | templates | weights | {"histoclf/py.typed"}
     assert "License-Expression: BSD-3-Clause" in about
     assert "Requires-Python: >=3.11" in about

@@ -22,6 +22,7 @@ from histoclf.classifiers._features import (
 from histoclf.classifiers._reading import InputFormat, open_again
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.io._store import settle_failures
+from histoclf.networks._catalogue import DEFAULT_BACKBONE
 
 
 class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -34,17 +35,20 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
     Parameters
     ----------
     backbone : str, path-like, keras.Model or callable, default="mobilenet"
-        One of "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50",
-        "resnet50_v2", "efficientnet_b0" to "_b3", "efficientnet_v2_b0" to "_b3", "efficientnet_v2_s",
-        "densenet121" and "convnext_tiny"; a ``.keras`` or ``.onnx`` file; a network; or a function that
-        builds one from ``input_shape``. Each is fed the range of values that it was trained on.
+        "histology", a small network that was trained on histology and comes with the package; one that was
+        trained on photographs: "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
+        "resnet50", "resnet50_v2", "efficientnet_b0" to "_b3", "efficientnet_v2_b0" to "_b3",
+        "efficientnet_v2_s", "densenet121" or "convnext_tiny"; a ``.keras`` or ``.onnx`` file; a network; or
+        a function that builds one from ``input_shape``. Each is fed the range of values that it was trained
+        on.
     backbone_params : dict, default=None
         ``{"alpha": 0.35}``, the width of a MobileNet; for a network of your own
         ``{"preprocessing": "none", "tf", "torch" or "caffe"}``, what it is fed: 0-255, -1 to 1, 0-1
         standardised as for ImageNet, or blue-green-red less ImageNet's means.
-    weights : "imagenet", path-like or None, default="imagenet"
-        Keras' ImageNet weights (downloaded by the first `fit`, unless they are there already); a file; or
-        None for random ones. A network of your own keeps the weights that it has with "imagenet".
+    weights : "auto", "histology", "imagenet", path-like or None, default="auto"
+        "auto" takes those that the backbone was published with: "histology", which come with the package, or
+        Keras' "imagenet", downloaded by the first `fit`, unless they are there already. A network of your
+        own keeps those that it has. Else a file; or None for random ones.
     layers : str, sequence of str or None, default="auto"
         Names of the layers whose outputs are embedded, one after the other. "auto" is one in the middle and
         one near the end for the two first MobileNets, where that was measured to tell more about histology:
@@ -57,7 +61,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         networks named above, and the image for gray ones and for networks of your own.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
-        most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.
+        most frequent one), enlarged to at least 96 ("histology": 64) and reduced to at most 224 pixels.
     image_shape : tuple of (int, int, int), default=None
         Height, width and channels of the images whose flattened pixels are the rows of a 2-D X. Without it a
         2-D X holds embeddings already, and is returned as it is.
@@ -132,10 +136,10 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
     @suggest_parameters
     def __init__(
         self,
-        backbone: Any = "mobilenet",
+        backbone: Any = DEFAULT_BACKBONE,
         *,
         backbone_params: dict[str, Any] | None = None,
-        weights: str | os.PathLike[str] | None = "imagenet",
+        weights: str | os.PathLike[str] | None = "auto",
         layers: str | Sequence[str] | None = "auto",
         channels: str = "auto",
         image_size: int | tuple[int, int] | None = None,

@@ -26,13 +26,14 @@ from histoclf.networks._catalogue import (
     SMALLEST_SIDE,
     Backbone,
     choose_channels,
+    smallest_side,
 )
 from histoclf.preprocessing._symmetry import flips_and_turns
 
 _FORMAT = 1  # raise it when the same settings come to mean other embeddings: old ones are then left alone
 _TWINS = "_weights_in_backbone"  # marks a state whose weights are those of the parameter
 _SMALLEST_FLATTENED = 16  # pixels a side; fewer whole numbers may be anything
-_SMALLEST_AUTO_SIDE, _LARGEST_AUTO_SIDE = 96, 224  # pixels, of the shorter and of the longer side
+_LARGEST_AUTO_SIDE = 224  # pixels, of the longer side
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "backbone_params": [dict, None],
@@ -212,7 +213,7 @@ def open_with_backbone(
             estimator.backbone, estimator.backbone_params, estimator.weights, seed, estimator.layers
         )
 
-    image_format, source = open_training(estimator, X, lambda size: _auto_size(size, resolved()[0].side))
+    image_format, source = open_training(estimator, X, lambda size: _auto_size(size, resolved()[0]))
     if image_format.kind == "table":
         _refuse_flattened(source)
         return image_format, source, None
@@ -282,11 +283,11 @@ def _refuse_flattened(source: Any) -> None:
         )
 
 
-def _auto_size(size: Size, side: Size | None) -> Size:
-    """Take the size of the images as it is, within what backbones are good for."""
-    if side is not None:
-        return side
-    factor = min(max(1.0, _SMALLEST_AUTO_SIDE / min(size)), _LARGEST_AUTO_SIDE / max(size))
+def _auto_size(size: Size, backbone: Backbone) -> Size:
+    """Take the size of the images as it is, within what the backbone is good for."""
+    if backbone.side is not None:
+        return backbone.side
+    factor = min(max(1.0, smallest_side(backbone) / min(size)), _LARGEST_AUTO_SIDE / max(size))
     return round(size[0] * factor), round(size[1] * factor)
 
 

@@ -18,6 +18,7 @@ from histoclf.classifiers._head import LinearHead
 from histoclf.classifiers._spelling import suggest_parameters
 from histoclf.classifiers._stages import build_for_use
 from histoclf.classifiers._two_stage import TwoStageClassifier
+from histoclf.networks._catalogue import DEFAULT_BACKBONE
 from histoclf.preprocessing._augmentation import PRESETS, Augmentation
 
 
@@ -34,7 +35,7 @@ class HistoTransferClassifier(TwoStageClassifier):
         As in `HistoEmbedder`, which lists the names.
     backbone_params : dict, default=None
         As in `HistoEmbedder`, such as ``{"alpha": 0.35}``.
-    weights : "imagenet", path-like or None, default="imagenet"
+    weights : "auto", "histology", "imagenet", path-like or None, default="auto"
         As in `HistoEmbedder`.
     layers : str, sequence of str or None, default="auto"
         As in `HistoEmbedder`: the layers whose outputs are embedded, "auto", or None for the last one.
@@ -89,7 +90,7 @@ class HistoTransferClassifier(TwoStageClassifier):
         Let `fit` go on from the fine-tuned weights of the last fit. The logistic regression has no start.
     image_size : int or tuple of (int, int), default=None
         Side, or height and width, in pixels to which images are resized. None keeps their size (of files, the
-        most frequent one), enlarged to at least 96 and reduced to at most 224 pixels.
+        most frequent one), enlarged to at least 96 ("histology": 64) and reduced to at most 224 pixels.
     image_shape : tuple of (int, int, int), default=None
         Height, width and channels of the images whose flattened pixels are the rows of a 2-D X. Without it a
         2-D X holds ready-made embeddings.
@@ -212,10 +213,10 @@ class HistoTransferClassifier(TwoStageClassifier):
     @suggest_parameters
     def __init__(
         self,
-        backbone: Any = "mobilenet",
+        backbone: Any = DEFAULT_BACKBONE,
         *,
         backbone_params: dict[str, Any] | None = None,
-        weights: str | os.PathLike[str] | None = "imagenet",
+        weights: str | os.PathLike[str] | None = "auto",
         layers: str | Sequence[str] | None = "auto",
         channels: str = "auto",
         pooling: str = "avg",

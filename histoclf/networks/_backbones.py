@@ -15,8 +15,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from histoclf.networks._catalogue import APPLICATIONS, PREPROCESSING, Backbone, describe, find_application
+from histoclf.networks._catalogue import (
+    APPLICATIONS,
+    PREPROCESSING,
+    Backbone,
+    choose_weights,
+    describe,
+    find_application,
+)
+from histoclf.networks._histology import build_histology
 from histoclf.networks._optional import require
+from histoclf.networks._packaged import read_packaged
 from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import fresh_names, python_random_kept
 from histoclf.networks._weights import (
@@ -30,6 +39,7 @@ from histoclf.networks._weights import (
 Resolved = tuple[Backbone, Weights]
 
 _CHECKPOINT_SIDE = 224  # every network has a checkpoint of this size, and its weights fit every other size
+_KEPT = ("auto", "imagenet")  # by which a network of the user's own keeps the weights that it has
 _MAX_RESOLVED = 4  # backbones whose weights are kept for the next fit
 _KERAS_HOME = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
 
@@ -54,8 +64,9 @@ def resolve_backbone(
     params : mapping or None
         ``alpha`` of the networks that have it; ``preprocessing``, a key of `PREPROCESSING`, of the user's
         own.
-    weights : "imagenet", path-like or None
-        None draws random ones; "imagenet" keeps those that a preset or a network of the user's own has.
+    weights : "auto", "histology", "imagenet", path-like or None
+        "auto" takes those that the backbone was published with, or that a preset or a network of the user's
+        own has, and so does "imagenet" for these; None draws random ones.
     seed : int
         Of random weights.
     layers : str or sequence of str, default=None
@@ -82,7 +93,9 @@ def resolve_backbone(
         If a package is missing that the file or the preset needs.
     """
     if not (weights is None or isinstance(weights, str | os.PathLike)):
-        raise TypeError(f"weights={weights!r}: expected 'imagenet', the path of a file, or None.")
+        raise TypeError(
+            f"weights={weights!r}: expected 'auto', 'histology', 'imagenet', the path of a file, or None."
+        )
     params = dict(params or {})
     if layers != "auto":
         layers = (layers,) if isinstance(layers, str) else tuple(layers or ())
@@ -149,7 +162,7 @@ def _resolve(backbone: Any, params: dict[str, Any], weights: Any, seed: int, lay
     )
 
 
-# -- networks of keras.applications --------------------------------------------------------------------------
+# -- networks of the catalogue -------------------------------------------------------------------------------
 
 
 def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Resolved:
@@ -158,12 +171,9 @@ def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: 
     allowed = {"alpha"} if entry.multiplier else set()
     _check_params(params, allowed, describe(name, ()))
     pairs = tuple(sorted(params.items()))
-    if weights == "imagenet":
-        model, licence = _build_pretrained(name, params), entry.licence
-    else:
-        model, licence = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE)), ""
-        model.set_weights(other_weights(model, describe(name, pairs), weights, seed))
-    model = _cut(model, layers)
+    weights = choose_weights(weights, name)
+    licence = entry.licence if weights == entry.weights else ""
+    model = _cut(_build_weighted(name, params, weights, seed), layers)
     arrays = model.get_weights()
     if needs_rescaling(entry.factory, weights):
         fold_rescaling(model, arrays)
@@ -171,17 +181,36 @@ def _resolve_application(name: str, params: dict[str, Any], weights: Any, seed: 
     return Backbone(*parts, digest=_digest(parts, arrays)), arrays
 
 
+def _build_weighted(name: str, params: dict[str, Any], weights: Any, seed: int) -> keras.Model:
+    if weights == "imagenet":
+        return _build_pretrained(name, params)
+    model = _build_application(name, params, (_CHECKPOINT_SIDE, _CHECKPOINT_SIDE))
+    if weights == "histology":
+        model.set_weights(read_packaged(model, name))
+    else:
+        title = describe(name, tuple(sorted(params.items())))
+        model.set_weights(other_weights(model, title, weights, seed))
+    return model
+
+
 def _build_application(
     name: str, params: dict[str, Any], side: tuple[int, int], weights: str | None = None
 ) -> keras.Model:
-    factory = getattr(keras.applications, APPLICATIONS[name].factory)
+    entry = APPLICATIONS[name]
+    if entry.weights == "histology":
+        return build_histology((*side, 3))
+    factory = getattr(keras.applications, entry.factory)
     return factory(include_top=False, weights=weights, input_shape=(*side, 3), **params)
 
 
 def _cut(model: keras.Model, layers: tuple[str, ...]) -> keras.Model:
     """End a network at some of its layers; at the last one if none is named."""
     if not layers:
-        return model
+        return (
+            model
+            if len(model.outputs) == 1
+            else keras.Model(model.inputs[0], model.outputs[-1], name=model.name)
+        )
     names = [layer.name for layer in model.layers]
     for name in layers:
         if name not in names:
@@ -244,7 +273,7 @@ def _resolve_callable(
 def _resolve_preset(preset: str, params: dict[str, Any], weights: Any, seed: int, layers: Any) -> Resolved:
     name = f"hub:{preset}"
     require("keras_hub", f"backbone={name!r}", "hub")
-    if weights not in ("imagenet", None):
+    if weights not in (*_KEPT, None):
         raise ValueError(
             f"weights={weights!r}: a KerasHub preset holds its own weights. Leave out `weights`, or pass "
             "None for random ones."
@@ -300,7 +329,7 @@ def _resolve_network(
         raise ValueError(f"backbone {name!r} takes images of shape {model.inputs[0].shape}; expected RGB.")
     model = _cut(model, layers)
     config = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
-    own = isinstance(weights, str) and weights == "imagenet"
+    own = isinstance(weights, str) and weights in _KEPT
     arrays = model.get_weights() if own else other_weights(_rebuilt(name, config), name, weights, seed)
     side = tuple(model.inputs[0].shape[1:3])
     parts = ("keras", name, (), config, layers, preprocessing, "", None if None in side else side)
@@ -322,7 +351,7 @@ def _resolve_onnx(path: str, params: dict[str, Any], weights: Any, layers: Any) 
     require("onnxruntime", f"backbone={path!r}", "onnx")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no backbone file {path!r}. Expected an ONNX network.")
-    if weights != "imagenet":
+    if weights not in _KEPT:
         raise ValueError(f"weights={weights!r}: an ONNX file holds its own weights. Leave out `weights`.")
     if layers not in ((), "auto"):
         raise ValueError(f"layers={layers!r}: of an ONNX file the first output counts. Leave out `layers`.")

@@ -23,22 +23,26 @@ PREPROCESSING = {
 
 @dataclass(frozen=True)
 class Application:
-    """A network of `keras.applications`.
+    """A network of `keras.applications`, or the one that comes with this package.
 
     Attributes
     ----------
     factory : str
-        Name of the function in `keras.applications`.
+        Name of the function in `keras.applications`; empty for the network that comes with this package.
     preprocessing : str
         A key of `PREPROCESSING`.
     megabytes : float
-        Size of the file of ImageNet weights, without the classification layer.
+        Size of the file of weights, without the classification layer.
     licence : str
         Of those weights.
     multiplier : bool
         Whether the function takes ``alpha``, the width of the network.
     layers : tuple of str
         Whose outputs tell most about histology, where that was measured; empty for the last one.
+    weights : {"imagenet", "histology"}
+        What the weights are called that it was published with.
+    smallest_side : int
+        Pixels to which smaller images are enlarged where no size is given.
     """
 
     factory: str
@@ -47,17 +51,25 @@ class Application:
     licence: str
     multiplier: bool = False
     layers: tuple[str, ...] = ()
+    weights: str = "imagenet"
+    smallest_side: int = 96
 
 
 POOLINGS = ("avg", "max", "avg+max")
 CHANNELS = ("rgb", "haematoxylin", "rgb+haematoxylin")
+WEIGHTS = ("auto", "imagenet", "histology")  # those that have a name
 ENGINES = ("auto", "keras", "openvino", "openvino-bf16", "onnxruntime")
 SMALLEST_SIDE = 32  # pixels, of every network below; images are enlarged to what image_size says
+DEFAULT_BACKBONE = "mobilenet"  # of HistoEmbedder and HistoTransferClassifier; their docstrings name it too
 _V2_LAYERS = ("block_3_expand_relu", "block_13_expand_relu")
 _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 
-# A new network is one more line here.
+# A new network is one more line here. A name never changes what it stands for, since model files hold it: a
+# better histology network gets a name of its own.
 APPLICATIONS = {
+    "histology": Application(
+        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", smallest_side=64
+    ),
     "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, ("conv_pw_5_relu", "conv_pw_11_relu")),
     "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, _V2_LAYERS),
     "mobilenet_v3_small": Application("MobileNetV3Small", "none", 4.2, _APACHE, multiplier=True),
@@ -183,6 +195,32 @@ def choose_channels(channels: str, backbone: Backbone, n_channels: int) -> str:
             "channels='rgb' or 'auto'."
         )
     return channels
+
+
+def smallest_side(backbone: Backbone) -> int:
+    """Tell to how many pixels a side smaller images are enlarged for a backbone, where no size is given."""
+    known = APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
+    return Application.smallest_side if known is None else known.smallest_side
+
+
+def choose_weights(weights: Any, name: str) -> Any:
+    """Turn "auto" into the weights that a backbone was published with, and refuse those of another.
+
+    Raises
+    ------
+    ValueError
+        If the backbone has no weights of that name.
+    """
+    own = APPLICATIONS[name].weights
+    if weights == "auto":
+        return own
+    if weights in WEIGHTS and weights != own:
+        fitting = ", ".join(sorted(key for key, entry in APPLICATIONS.items() if entry.weights == weights))
+        raise ValueError(
+            f"weights={weights!r}: backbone {name!r} has no such weights, but {own!r}. Leave out `weights`, "
+            f"or choose a backbone that has them: {fitting}."
+        )
+    return weights
 
 
 def describe(name: str, params: tuple[tuple[str, Any], ...]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from histoclf.networks._histology import read_weights
+
 Weights = list[np.ndarray]
 
 _STDDEV_RGB = np.array([0.229, 0.224, 0.225])  # of ImageNet
@@ -26,10 +28,12 @@ def other_weights(model: keras.Model, name: str, weights: Any, seed: int) -> Wei
     path = os.fspath(weights)
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"weights={path!r}: there is no such file. Expected 'imagenet', the path of a '.h5' or "
-            "'.weights.h5' file, or None for random weights."
+            f"weights={path!r}: there is no such file. Expected 'auto', 'histology', 'imagenet', the path "
+            "of a '.h5', '.weights.h5' or '.npz' file, or None for random weights."
         )
     try:
+        if path.endswith(".npz"):
+            return read_weights(model, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about each part of a file that does not fit, before the error
             model.load_weights(path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from histoclf.networks._catalogue import APPLICATIONS
+from histoclf.networks._catalogue import APPLICATIONS, WEIGHTS, Application
 
 # To the next maintainer: raise it when a key changes its meaning; a new one does not.
 CARD_FORMAT = 1
@@ -131,21 +131,23 @@ def _backbone(inner: Any) -> dict[str, Any] | None:
     known = APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
     return {
         "name": backbone.describe(),
-        "weights": _origin(inner.weights, backbone.kind),
+        "weights": _origin(inner.weights, known),
         "licence": backbone.licence or "unknown",
         "megabytes": round(sum(array.nbytes for array in inner._extractor.weights) / 1e6, 1),
-        "download_megabytes": None if known is None else known.megabytes,
+        "download_megabytes": known.megabytes if known and known.weights == "imagenet" else None,
         "channels": backbone.channels,
         "preprocessing": backbone.preprocessing,
         "digest": backbone.digest,
     }
 
 
-def _origin(weights: Any, kind: str) -> str:
-    """Say where weights are from; "imagenet" means those of a network of the user's own, if it is one."""
+def _origin(weights: Any, known: Application | None) -> str:
+    """Say where weights are from; those of a network of the user's own are its own, if none are given."""
     if weights is None:
         return "random"
-    return "its own" if weights == "imagenet" and kind != "application" else os.path.basename(weights)
+    if weights in WEIGHTS:
+        return "its own" if known is None else known.weights
+    return os.path.basename(weights)
 
 
 def _input(inner: Any) -> dict[str, Any]:

@@ -205,14 +205,14 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path):
 
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(
-        FileNotFoundError, match=r"weights='nowhere\.h5': there is no such file. Expected 'imagenet'"
+        FileNotFoundError, match=r"weights='nowhere\.h5': there is no such file. Expected 'auto'"
     ):
         resolve_backbone("mobilenet", None, "nowhere.h5", 0)
 
 
 @pytest.mark.parametrize("weights", [3, [np.zeros(2)], np.zeros(2)])
 def test_weights_of_a_wrong_kind_are_refused(weights):
-    with pytest.raises(TypeError, match="expected 'imagenet', the path of a file, or None"):
+    with pytest.raises(TypeError, match="expected 'auto', 'histology', 'imagenet', the path"):
         resolve_backbone("mobilenet", None, weights, 0)
 
 

@@ -7,12 +7,16 @@ import pytest
 
 from histoclf.networks._catalogue import (
     APPLICATIONS,
+    DEFAULT_BACKBONE,
     PREPROCESSING,
     SMALLEST_SIDE,
+    WEIGHTS,
     Application,
     Backbone,
     choose_channels,
+    choose_weights,
     find_application,
+    smallest_side,
 )
 
 
@@ -22,7 +26,10 @@ def test_every_entry_says_all_that_must_be_known():
         assert entry.preprocessing in PREPROCESSING
         assert 1 < entry.megabytes < 200
         assert entry.licence in {"Apache-2.0", "MIT", "BSD-3-Clause"}
+        assert entry.weights in WEIGHTS
+        assert bool(entry.factory) == (entry.weights == "imagenet")
     assert SMALLEST_SIDE == 32
+    assert DEFAULT_BACKBONE in APPLICATIONS
 
 
 def test_the_networks_that_must_be_there_are_there():
@@ -63,8 +70,8 @@ def test_another_name_gets_the_whole_list_and_no_guess():
     assert "Did you mean" not in str(e.value)
 
 
-def make_backbone(kind):
-    return Backbone(kind, "net", (), "", (), "none", "", None, "ab")
+def make_backbone(kind, name="mobilenet"):
+    return Backbone(kind, name, (), "", (), "none", "", None, "ab")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,18 @@ def make_backbone(kind):
 )
 def test_channels_are_chosen_by_network_and_image(channels, kind, n_channels, chosen):
     assert choose_channels(channels, make_backbone(kind), n_channels) == chosen
+
+
+def test_images_are_enlarged_to_what_a_backbone_is_used_to():
+    assert smallest_side(make_backbone("application", "histology")) == 64
+    assert smallest_side(make_backbone("application")) == smallest_side(make_backbone("onnx", "net")) == 96
+
+
+def test_each_backbone_has_weights_of_one_name():
+    assert choose_weights("auto", "histology") == choose_weights("histology", "histology") == "histology"
+    assert choose_weights("auto", "mobilenet") == choose_weights("imagenet", "mobilenet") == "imagenet"
+    assert choose_weights(None, "mobilenet") is None
+    assert choose_weights("file.h5", "mobilenet") == "file.h5"
 
 
 @pytest.mark.parametrize("channels", ["haematoxylin", "rgb+haematoxylin"])

@@ -45,7 +45,7 @@ def error_of(found, expected):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in APPLICATIONS]
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in MODULES]
 )
 def test_a_picture_goes_through_the_network_s_own_preprocessing_exactly_once(name):
     module = getattr(keras.applications, MODULES[name])
