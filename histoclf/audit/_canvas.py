@@ -99,12 +99,6 @@ def open_canvases(
     return Canvases(gray, _objects(array_keys(pixels)), _objects(range(len(images))), large)
 
 
-def join_canvases(parts: list[Canvases]) -> Canvases:
-    """Put several one after the other."""
-    fields = ("gray", "keys", "items", "large")
-    return Canvases(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
-
-
 def _from_files(paths: np.ndarray, n_jobs: int | None, verbose: int) -> Canvases:
     gray = np.empty((len(paths), SIDE, SIDE), dtype=np.uint8)
     sizes = _sizes(paths)

@@ -9,15 +9,17 @@ descriptor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 Floats = NDArray[np.float32]
+Columns = TypeVar("Columns", bound=Any)  # a dataclass of arrays
 
 SIDE = 96  # pixels: what all images are brought to
 SAMPLES = 8  # a descriptor is SAMPLES x SAMPLES
@@ -58,10 +60,7 @@ class Keypoints:
 
     def take(self, rows: np.ndarray) -> Keypoints:
         """Return some of the points."""
-        return Keypoints(*(getattr(self, field)[rows] for field in _FIELDS))
-
-
-_FIELDS = tuple(field.name for field in fields(Keypoints))
+        return Keypoints(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def find_keypoints(canvases: np.ndarray, first: int = 0) -> Keypoints:
@@ -84,9 +83,10 @@ def find_keypoints(canvases: np.ndarray, first: int = 0) -> Keypoints:
     return points.take(np.argsort(points.image, kind="stable"))
 
 
-def join(parts: list[Keypoints]) -> Keypoints:
-    """Put the points of several blocks one after the other."""
-    return Keypoints(*(np.concatenate([getattr(part, field) for part in parts]) for field in _FIELDS))
+def join(parts: Sequence[Columns]) -> Columns:
+    """Put dataclasses of arrays one after the other, column by column."""
+    names = [field.name for field in fields(parts[0])]
+    return type(parts[0])(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def mirrored(descriptor: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_consistent_length
 
-from histoclf.audit._canvas import Canvases, join_canvases, open_canvases
+from histoclf.audit._canvas import Canvases, open_canvases
 from histoclf.audit._duplicates import MIN_SIMILARITY, Duplicates, search
+from histoclf.audit._keypoints import join
 from histoclf.audit._report import LeakageReport
 from histoclf.classifiers._folds import Folds, check_groups, shared_patients
 from histoclf.exceptions import LeakageError, SplitError
@@ -85,7 +86,7 @@ def audit_split(
     groups = _beside(parts, train_groups, test_groups, "groups")
     labels = _beside(parts, train_labels, test_labels, "labels")
     side_of = np.repeat([0, 1], [len(part) for part in parts])
-    canvases = join_canvases(parts)
+    canvases = join(parts)
     found = search(canvases, side_of=side_of, min_similarity=min_similarity, n_jobs=n_jobs, verbose=verbose)
     shared = () if groups is None else np.intersect1d(groups[side_of == 0], groups[side_of == 1]).tolist()
     return _report(

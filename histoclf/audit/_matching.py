@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from histoclf.audit._keypoints import SIDE, SPACINGS, Keypoints, mirrored
+from histoclf.audit._keypoints import SIDE, SPACINGS, Keypoints, join, mirrored
 
 _NEIGHBOURS = 8  # of a point in one cell
 _LEAST_ALIKE = 0.8  # correlation of two descriptors
@@ -68,9 +68,7 @@ def join_candidates(parts: Iterable[Candidates]) -> Candidates:
     """Put several one after the other."""
     nobody = np.empty(0, dtype=np.int64)
     nothing = Candidates(nobody, nobody, np.empty((0, 2, 2)), np.empty((0, 2)))
-    names = ("first", "second", "matrix", "shift")
-    columns = zip(*([getattr(part, name) for name in names] for part in (nothing, *parts)), strict=True)
-    return Candidates(*map(np.concatenate, columns))
+    return join([nothing, *parts])
 
 
 def find_candidates(

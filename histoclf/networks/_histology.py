@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from histoclf.io._atomic import write_atomically
+
 SMALLEST_SIDE = 32
 OUTPUTS = ("middle", "top")  # layers of the feature maps, one eighth and one sixteenth of the image's side
 WIDTHS = (16, 40, 80, 160, 256)
@@ -162,10 +164,7 @@ def write_weights(model: keras.Model, path: str | os.PathLike[str]) -> str:
             member = io.BytesIO()
             np.lib.format.write_array(member, half, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
-    partial = f"{os.fspath(path)}.partial"
-    with open(partial, "wb") as file:
-        file.write(buffer.getvalue())
-    os.replace(partial, path)
+    write_atomically(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
