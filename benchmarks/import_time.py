@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from statistics import median
 
-from _report import in_fresh_process, print_table, versions, write_json
+from _comparison import Comparison, report
+from _report import in_fresh_process, print_table
 
 STATEMENTS = {
     "import sklearn": ("pass", "import sklearn"),
@@ -18,15 +19,15 @@ BAR = 0.2  # seconds
 CODE = "import time\n{before}\nstart = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
 
 
-def measure(repeats: int) -> dict[str, float]:
-    """Time each statement in as many fresh processes."""
+def measure(repeats: int) -> dict[str, list[float]]:
+    """Time each statement in as many fresh processes, in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in STATEMENTS}
     for repeat in range(repeats + 1):
         for name, (before, statement) in STATEMENTS.items():
             took = in_fresh_process("-c", CODE.format(before=before, statement=statement))
             if repeat:  # the first round fills the disk's cache
                 seconds[name].append(took)
-    return {name: median(values) for name, values in seconds.items()}
+    return seconds
 
 
 def main() -> None:
@@ -36,10 +37,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     arguments = parser.parse_args()
     seconds = measure(arguments.repeats)
-    print_table(["statement", "median"], [[name, f"{value:.3f} s"] for name, value in seconds.items()])
+    print_table(["statement", "median"], [[name, f"{median(s):.3f} s"] for name, s in seconds.items()])
     added = seconds["import histoclf, after import sklearn"]
-    print(f"\n`import histoclf` adds {added:.3f} s to `import sklearn` (bar: {BAR} s).")
-    write_json(arguments.json, {"seconds": seconds, "added": added, "bar": BAR, "versions": versions()})
+    bar = Comparison("import histoclf, after import sklearn", "a bar", "s", added, bar=f"at most {BAR}")
+    report(arguments.json, [bar], seconds=seconds)
 
 
 if __name__ == "__main__":

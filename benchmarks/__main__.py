@@ -1,0 +1,109 @@
+"""Run the suite: every benchmark of time, memory and scale, each in a process of its own, in turn.
+
+Each script compares us with peers on the same work and writes JSON with its comparisons; this module gathers
+them into one table, one JSON file and one plot. `python -m benchmarks --list` names them; arguments after the
+names choose some. Accuracy has scripts of its own, which take hours: see README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the scripts run from anywhere, and import each other by their bare names
+
+from _comparison import Comparison, print_comparisons  # noqa: E402
+from _report import machine, print_machine, versions, write_json  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A script of the suite.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, without its ending.
+    question : str
+        What it answers.
+    quick : tuple of str
+        Arguments that make it short; the numbers are rough then.
+    needs_data : bool
+        Whether its first argument is a folder of real patches.
+    """
+
+    name: str
+    question: str
+    quick: tuple[str, ...] = ()
+    needs_data: bool = False
+
+
+SUITE: tuple[Benchmark, ...] = (
+    Benchmark("import_time", "How long does the import take?", ("--repeats", "2")),
+)
+
+
+def run(benchmark: Benchmark, data: Path | None, out: Path, quick: bool) -> list[Comparison] | None:
+    """Run one script, and read what it wrote; None if it failed, after saying so."""
+    if benchmark.needs_data and data is None:
+        print(f"{benchmark.name}: left out, it needs --data FOLDER with real patches.")
+        return None
+    file = out / f"{benchmark.name}.json"
+    command = [sys.executable, str(HERE / f"{benchmark.name}.py")]
+    command += [str(data)] if benchmark.needs_data else []
+    command += [*(benchmark.quick if quick else ()), "--json", str(file)]
+    print(f"\n== {benchmark.name}: {benchmark.question}", flush=True)
+    if subprocess.run(command).returncode:
+        print(f"{benchmark.name} failed; the others go on.")
+        return None
+    return read(file)
+
+
+def read(file: Path) -> list[Comparison]:
+    """Read the comparisons of one script's JSON."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return [Comparison(**each) for each in found.get("comparisons", [])]
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [benchmark.name for benchmark in SUITE]
+    parser.add_argument("names", nargs="*", choices=[*names, []], help="run these only", metavar="NAME")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks, and run nothing")
+    parser.add_argument("--data", type=Path, help="folder of real patches, as of the IDC breast set")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks-out"), help="folder for JSON and plot")
+    parser.add_argument("--quick", action="store_true", help="rough numbers in minutes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run, gather, print."""
+    arguments = parse()
+    chosen = [each for each in SUITE if not arguments.names or each.name in arguments.names]
+    if arguments.list:
+        for each in chosen:
+            print(f"{each.name:20} {each.question}")
+        return
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    found = {each.name: run(each, arguments.data, arguments.out, arguments.quick) for each in chosen}
+    print("\n== All together")
+    print_machine()
+    print_comparisons([each for several in found.values() for each in several or []])
+    failed = [name for name, several in found.items() if several is None]
+    write_json(arguments.out / "suite.json", {"failed": failed, "machine": machine(), "versions": versions()})
+    if failed:
+        raise SystemExit(f"Failed or left out: {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    main()
