@@ -26,6 +26,8 @@ class Settings:
         between two views of it; its class.
     jitter : dict
         Fields of `histoclf.Augmentation`.
+    haematoxylin, blur : float
+        Shares of the crops that are shown as their haematoxylin, and out of focus.
     epochs, batch_size, rate, weight_decay
         Of AdamW, with a warm-up of a twentieth and a cosine decay.
     seed : int
@@ -39,6 +41,8 @@ class Settings:
     consistency: float = 0.0
     labels: float = 0.0
     jitter: dict[str, Any] = field(default_factory=lambda: dict(JITTER))
+    haematoxylin: float = 0.0
+    blur: float = 0.0
     epochs: int = 12
     batch_size: int = 128
     rate: float = 2e-3
@@ -61,6 +65,10 @@ CANDIDATES = {
     "all, strong jitter": Settings(jitter=_STRONG),
     "all, mild jitter": Settings(jitter=_MILD),
     "all, context, mild jitter": Settings(context=1.0, jitter=_MILD),
+    "all, context, mild jitter, blur": Settings(context=1.0, jitter=_MILD, blur=0.5),
+    "all, context, mild jitter, blur, haematoxylin": Settings(
+        context=1.0, jitter=_MILD, blur=0.3, haematoxylin=0.3
+    ),
     "all, mild jitter, VICReg": Settings(consistency=0.1, batch_size=64, epochs=6, jitter=_MILD),
     "VICReg": Settings(distil=0.0, consistency=1.0, batch_size=64, epochs=6, jitter=_STRONG),
     "all, labels": Settings(labels=0.3),

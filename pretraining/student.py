@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 from settings import Settings
 
 from histoclf.networks._augment import RandomAugment
 from histoclf.networks._histology import build_histology
+from histoclf.networks._layers import Haematoxylin
 
 _EXPANDED = 512  # outputs of VICReg's expander
+_BLUR = 1.5  # pixels, standard deviation of the most blurred
 _INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0  # of the paper
 
 
@@ -33,6 +36,7 @@ class Student(keras.Model):
         super().__init__(name="student")
         self.settings = settings
         self.augment = RandomAugment(settings.jitter, seed=settings.seed, name="augment")
+        self.degrade = Degrade(settings.haematoxylin, settings.blur, seed=settings.seed, name="degrade")
         self.backbone = build_histology(**architecture)
         draw = draw_from(settings.seed)
         n = settings.n_targets
@@ -54,7 +58,8 @@ class Student(keras.Model):
         images = ops.cast(images, "float32")
         if self.settings.consistency:
             images = ops.concatenate([images, images], axis=0)
-        maps = self.backbone(self.augment(images, training=training), training=training)
+        images = self.degrade(self.augment(images, training=training), training=training)
+        maps = self.backbone(images, training=training)
         pooled = ops.concatenate([ops.mean(each, axis=(1, 2)) for each in maps], axis=-1)
         heads = [self.distil_head(pooled), self.context_head(pooled), self.label_head(pooled)]
         return ops.concatenate([*heads, self.expander(pooled, training=training)], axis=-1)
@@ -81,6 +86,48 @@ class Student(keras.Model):
         if settings.consistency:
             loss += settings.consistency * vicreg(*ops.split(y_pred[:, 2 * n + 1 :], 2, axis=0))
         return loss
+
+
+class Degrade(layers.Layer):
+    """Blur some images of a batch, each to a degree of its own, and show some as their haematoxylin.
+
+    Parameters
+    ----------
+    haematoxylin, blur : float
+        Shares of the images.
+    seed : int
+        Start of the layer's own random stream.
+    """
+
+    def __init__(self, haematoxylin: float, blur: float, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.haematoxylin, self.blur = haematoxylin, blur
+        self.seed_generator = keras.random.SeedGenerator(seed + 1)
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Change a batch of shape (n, height, width, 3) in 0 to 255; in training only."""
+        if training and self.blur:
+            degree = ops.maximum(0.0, 1.0 - self._draw(images) / self.blur)
+            images += degree * (_blurred(images) - images)
+        if training and self.haematoxylin:
+            gray = Haematoxylin().call(images)
+            gray = ops.concatenate([gray, gray, gray], axis=-1)
+            images = ops.where(self._draw(images) < self.haematoxylin, gray, images)
+        return images
+
+    def _draw(self, images: Any) -> Any:
+        return keras.random.uniform((ops.shape(images)[0], 1, 1, 1), seed=self.seed_generator)
+
+
+def _blurred(images: Any) -> Any:
+    """Convolve with a Gaussian; the border is mirrored, so that it does not darken."""
+    reach = round(2 * _BLUR)
+    line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * _BLUR**2))
+    kernel = np.repeat((line / line.sum()).astype("float32")[:, None, None, None], 3, axis=2)
+    padding = ((0, 0), (reach, reach), (reach, reach), (0, 0))
+    images = ops.pad(images, padding, mode="reflect")
+    images = ops.depthwise_conv(images, kernel, data_format="channels_last")
+    return ops.depthwise_conv(images, kernel.swapaxes(0, 1), data_format="channels_last")
 
 
 def draw_from(seed: int) -> Any:

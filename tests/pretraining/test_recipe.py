@@ -76,6 +76,29 @@ def test_vicreg_is_small_for_equal_views_that_differ_between_images():
     assert float(vicreg(spread, -spread)) > 1.0
 
 
+def test_some_crops_are_blurred_without_a_change_of_their_light(images):
+    from student import Degrade
+
+    floats = images.astype("float32")
+    blurred = np.asarray(Degrade(0.0, 0.5, seed=0)(floats, training=True))
+    apart = np.abs(blurred - floats).max(axis=(1, 2, 3))
+    assert 8 < (apart > 1e-3).sum() < 32
+    np.testing.assert_allclose(blurred.mean(axis=(1, 2)), floats.mean(axis=(1, 2)), atol=1.0)
+    rough = [np.abs(np.diff(batch, axis=1)).mean(axis=(1, 2, 3)) for batch in (blurred, floats)]
+    assert (rough[0][apart > 1] < rough[1][apart > 1]).all()
+    np.testing.assert_array_equal(Degrade(1.0, 1.0, seed=0)(floats), floats)
+
+
+def test_some_crops_are_shown_as_their_haematoxylin(images):
+    from student import Degrade
+
+    floats = images.astype("float32")
+    shown = np.asarray(Degrade(0.5, 0.0, seed=0)(floats, training=True))
+    gray = np.ptp(shown, axis=-1).max(axis=(1, 2)) == 0
+    assert 8 < gray.sum() < 32
+    np.testing.assert_array_equal(shown[~gray], floats[~gray])
+
+
 def test_targets_are_standardised_components_and_the_neighbours_mean():
     from crops import Crops
     from targets import compress, neighbourhood
