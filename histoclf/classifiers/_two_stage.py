@@ -33,7 +33,6 @@ from histoclf.classifiers._stages import (
 )
 from histoclf.preprocessing._augmentation import augmentation_fields
 
-_BATCH = 64  # images per forward pass of the frozen backbone
 _EPOCHS = {"mlp": 100, "tuned": 10}  # what epochs="auto" means
 _AUTO_C, _LEAST_C = 0.3, 1e-5  # C="auto": the first for all samples together, the second for each
 _MLP_RATE = 1e-3  # learning rate of head="mlp" while the backbone is frozen
@@ -93,7 +92,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         if resume:
             image_format, source = self.input_format_, open_again(self, X, self.input_format_)
         else:
-            image_format, source, self._extractor = open_with_backbone(self, X, _BATCH)
+            image_format, source, self._extractor = open_with_backbone(self, X, "auto")
         if not hasattr(self, "_tuned_weights"):
             self._architecture = self._decide(image_format)
         return image_format, source
