@@ -56,6 +56,12 @@ class Embedded:
     source: ImageSource
     kept: np.ndarray
 
+    def some(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows of the embeddings; all of them are not copied, for they may be many."""
+        if np.array_equal(rows, np.arange(len(self.embeddings))):
+            return self.embeddings
+        return self.embeddings[rows]
+
     def pixels(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Read (some rows of) the images in 0-255."""
         return self.source.read(self.kept if rows is None else self.kept[rows]).pixels
@@ -200,7 +206,9 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
     def _with_copies(self, data: TrainingData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return embeddings, codes and weights of some rows and changed copies, which share the weight."""
         embedded: Any = data.pixels
-        copies = self._embed_copies(embedded, rows) if self.augmented_copies else []
+        if not self.augmented_copies:
+            return embedded.some(rows), data.codes[rows], data.weights[rows]
+        copies = self._embed_copies(embedded, rows)
         n_views = 1 + len(copies)
         return (
             np.concatenate([embedded.embeddings[rows], *copies]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import numpy as np
 
 from histoclf.networks._backbones import build_features
 from histoclf.networks._catalogue import Backbone
-from histoclf.networks._engine import borrow_engine
+from histoclf.networks._engine import borrow_engine, chunk_size
 from histoclf.networks._layers import Haematoxylin, PoolBoth, Preprocess, ToPixels
 from histoclf.networks._optional import is_installed, require
 from histoclf.networks._runtime import on_gpu
@@ -25,9 +25,6 @@ _NEEDS = {
     "openvino-bf16": ("openvino", "openvino"),
     "onnxruntime": ("onnxruntime", "onnx"),
 }
-
-# Images per forward pass of Keras where nobody says: the fewest with which many of them take no longer.
-_BATCH, _BATCH_ON_GPU = 8, 64
 
 Runner = Callable[[np.ndarray], np.ndarray]
 
@@ -137,9 +134,10 @@ def choose_engine(engine: str, backbone: Backbone) -> str:
 
 def choose_batch_size(batch_size: int | str) -> int:
     """Turn "auto" into the images per forward pass of Keras that suit this machine."""
-    return (_BATCH_ON_GPU if on_gpu() else _BATCH) if batch_size == "auto" else int(batch_size)
+    return chunk_size() if batch_size == "auto" else int(batch_size)
 
 
+@cache  # reading it takes as long as a small network
 def engine_version(engine: str) -> str:
     """Name an engine with its version: another one may differ in the last digits."""
     package = _NEEDS.get(engine, ("tensorflow", ""))[0]

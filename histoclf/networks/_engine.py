@@ -20,15 +20,20 @@ import tensorflow as tf
 
 from histoclf.networks._backbones import load_into
 from histoclf.networks._recent import Recent
-from histoclf.networks._runtime import cores, on_gpu, python_random_kept, refuse_after_fork
+from histoclf.networks._runtime import on_gpu, python_random_kept, refuse_after_fork, thread_budget
 
 _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
-# Images per forward pass, always, so that a patch's probabilities do not depend on its company: the smallest
-# number with which many patches take no longer, since a single one costs as much as a chunk.
+# Images per forward pass, always: a patch's probabilities do not depend on its company. A single patch
+# costs as much as a chunk, so this is the smallest number with which many patches take no longer.
 _CHUNK, _CHUNK_ON_GPU = 16, 64
 _IN_FLIGHT = 4  # forward passes at a time: while one waits for a small layer, another one computes
 
 Weights = list[np.ndarray]
+
+
+def chunk_size() -> int:
+    """Return the number of images per forward pass that suits this machine."""
+    return _CHUNK_ON_GPU if on_gpu() else _CHUNK
 
 
 class Engine:
@@ -114,14 +119,14 @@ class Engine:
         outputs : ndarray of shape (n, ...), float32
             Logits, say.
         """
-        chunk = chunk or (_CHUNK_ON_GPU if on_gpu() else _CHUNK)
+        chunk = chunk or chunk_size()
 
         def compute(start: int) -> np.ndarray:
             part = slice(start, start + chunk)
             return self._run(images[part if rows is None else rows[part]], chunk)
 
         starts = range(0, len(images) if rows is None else len(rows), chunk)
-        n_threads = min(_IN_FLIGHT, cores(), len(starts))
+        n_threads = min(1 if thread_budget() == 1 else _IN_FLIGHT, len(starts))
         if n_threads < 2:
             return np.concatenate([compute(start) for start in starts])
         with ThreadPoolExecutor(n_threads) as threads:

@@ -18,11 +18,6 @@ def thread_budget() -> int:
     return int(budget) if budget.isdigit() else 0
 
 
-def cores() -> int:
-    """Return the number of cores that this process may keep busy."""
-    return thread_budget() or os.cpu_count() or 1
-
-
 def on_gpu() -> bool:
     """Whether TensorFlow computes on a GPU."""
     return len(keras.distribution.list_devices("gpu")) > 0
