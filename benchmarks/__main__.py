@@ -45,6 +45,17 @@ class Benchmark:
 
 SUITE: tuple[Benchmark, ...] = (
     Benchmark("import_time", "How long does the import take?", ("--repeats", "2")),
+    Benchmark(
+        "predict_speed",
+        "What does a prediction cost, of one patch, of many, and after loading?",
+        ("--rounds", "2", "--calls", "5", "--patches", "2000"),
+    ),
+    Benchmark("memory", "What does a fit leave in memory?", ("--fits", "20", "--rounds", "1")),
+    Benchmark(
+        "peak_memory",
+        "Does the memory of a fit grow with the number of files?",
+        ("--paths", "10000", "50000", "--only", "CNN, working_memory=64", "frozen"),
+    ),
 )
 
 

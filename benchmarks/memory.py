@@ -1,9 +1,14 @@
-"""What one more fit leaves in memory: resident set over many fits, each classifier in a fresh process.
+"""What one more fit leaves in memory, and what two workers of a search take beside one process.
 
-The first fits are left out: they load TensorFlow, trace the network and fill the allocator. Growth is the
-slope of a straight line through the resident set after each of the others. Every fit is given a new copy of
-the images (1.6 MB), so that it shows if one of them is kept. The transfer classifier, frozen and fine-tuned,
-forgets its embeddings before each fit, so that each computes its own. Linux only (/proc).
+Growth: the resident set over many fits, each classifier in a fresh process. The first fits are left out: they
+load TensorFlow, trace the network and fill the allocator. Growth is the slope of a straight line through the
+resident set after each of the others. Every fit is given a new copy of the images (1.6 MB), so that it shows
+if one of them is kept. The transfer classifier, frozen and fine-tuned, forgets its embeddings before each
+fit, so that each computes its own. scikeras, the peer, builds and traces a network in each fit, and has fewer
+of them.
+
+Search: the highest point of what all processes of a grid search over image files hold for themselves, with
+n_jobs=1 and n_jobs=2. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -11,12 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from _report import in_fresh_process, print_table, versions, write_json
+from _comparison import Comparison, report
+from _report import in_fresh_process, print_machine, print_table
+from _resident import Peak
 
 NAMES = {
     "cnn": "HistoCNNClassifier",
@@ -26,7 +35,9 @@ NAMES = {
 }
 N_PATCHES, IMAGE_SIZE = 512, 32
 N_LEFT_OUT = 5
-BAR = 1.0  # MB a fit
+SHARE_OF_PEER = 0.2  # of --fits
+BAR = "at most 0.5"  # MB a fit
+GRID = {"learning_rate": [1e-3, 3e-3]}
 
 
 def build_fit(which: str) -> Callable[[], Any]:
@@ -89,35 +100,108 @@ def fit_and_print(which: str, n_fits: int) -> None:
     print(json.dumps(resident))
 
 
+def growth(which: str, n_fits: int) -> dict[str, Any]:
+    """Fit in a process of its own; the slope in MB a fit, and the resident set after each fit."""
+    resident = in_fresh_process(__file__, "--in-child", which, "--fits", str(n_fits))
+    slope = np.polyfit(np.arange(len(resident))[N_LEFT_OUT:], resident[N_LEFT_OUT:], 1)[0]
+    return {"growth": float(slope), "resident": resident}
+
+
+def compare_growth(names: list[str], n_fits: int) -> tuple[list[Comparison], dict[str, Any]]:
+    """Measure each classifier in turn."""
+    found = {
+        which: growth(
+            which, max(2 * N_LEFT_OUT, round(n_fits * (SHARE_OF_PEER if which == "scikeras" else 1)))
+        )
+        for which in names
+    }
+    rows = [
+        [NAMES[which], str(len(r["resident"])), f"{r['resident'][0]:.0f} MB", f"{r['resident'][-1]:.0f} MB"]
+        for which, r in found.items()
+    ]
+    print_table(["", "fits", "after the first", "after the last"], rows)
+    comparisons = [
+        Comparison(
+            f"growth a fit, {NAMES[which]}",
+            "a bar" if which != "scikeras" else "(the peer itself)",
+            "MB",
+            [r["growth"]],
+            bar=BAR if which != "scikeras" else "",
+            note=f"{len(r['resident'])} fits",
+        )
+        for which, r in found.items()
+    ]
+    return comparisons, found
+
+
+def search_and_print(folder: str, n_jobs: int) -> None:
+    """Run in the fresh process: the highest point of this process and its workers."""
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+
+    from histoclf import HistoCNNClassifier, find_patches
+
+    patches = find_patches(folder)
+    model = HistoCNNClassifier(epochs=1, random_state=0, n_jobs=1)
+    grid = GridSearchCV(model, GRID, cv=StratifiedGroupKFold(3), n_jobs=n_jobs, refit=False)
+    # Workers are processes of their own, which do not know of a filter here.
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    with warnings.catch_warnings(), Peak(family=True) as peak:
+        warnings.simplefilter("ignore")  # one epoch may teach nothing
+        grid.fit(patches.paths, patches.labels, groups=patches.groups)
+    print(json.dumps(peak.mb))
+
+
+def compare_search(n_patches: int, rounds: int) -> Comparison:
+    """Search with one process and with two workers, in turns."""
+    from histoclf import make_patches
+    from histoclf.io import save_patches
+
+    made = make_patches(n_patients=6, patches_per_patient=n_patches // 6, random_state=0)
+    peaks: dict[str, list[float]] = {"1": [], "2": []}
+    with TemporaryDirectory() as folder:
+        save_patches(made.images, made.labels, made.groups, made.coords, folder)
+        for _ in range(rounds):
+            for n_jobs, found in peaks.items():
+                found.append(in_fresh_process(__file__, "--in-child", "search", "--search", folder, n_jobs))
+    return Comparison(
+        f"peak of a grid search with n_jobs=2, {n_patches:,} files",
+        "n_jobs=1",
+        "MB",
+        peaks["2"],
+        peaks["1"],
+        note="all processes together; each worker has a TensorFlow of its own",
+    )
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fits", type=int, default=40)
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--fits", type=int, default=100)
+    parser.add_argument("--only", nargs="*", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--patches", type=int, default=6000, help="files of the search; 0 leaves it out")
+    parser.add_argument("--rounds", type=int, default=2, help="of the search")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
-    parser.add_argument("--in-child", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--in-child", choices=[*NAMES, "search"], help=argparse.SUPPRESS)
+    parser.add_argument("--search", nargs=2, metavar=("FOLDER", "N_JOBS"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure each classifier in a process of its own, and print."""
+    """Measure in processes of their own, and print."""
     arguments = parse()
+    if arguments.search:
+        search_and_print(arguments.search[0], int(arguments.search[1]))
+        return
     if arguments.in_child:
         fit_and_print(arguments.in_child, arguments.fits)
         return
-    results: dict[str, Any] = {"bar": BAR, "versions": versions()}
-    for which in arguments.only:
-        resident = in_fresh_process(__file__, "--in-child", which, "--fits", str(arguments.fits))
-        slope = np.polyfit(np.arange(len(resident))[N_LEFT_OUT:], resident[N_LEFT_OUT:], 1)[0]
-        results[NAMES[which]] = {"growth": float(slope), "resident": resident}
-    rows = [
-        [name, f"{r['resident'][0]:.0f} MB", f"{r['resident'][-1]:.0f} MB", f"{r['growth']:.2f} MB"]
-        for name, r in ((NAMES[which], results[NAMES[which]]) for which in arguments.only)
-    ]
-    print_table([f"{arguments.fits} fits", "after the first", "after the last", "growth a fit"], rows)
-    write_json(arguments.json, results)
+    print_machine()
+    comparisons, found = compare_growth(arguments.only, arguments.fits)
+    if arguments.patches:
+        comparisons.append(compare_search(arguments.patches, arguments.rounds))
+    report(arguments.json, comparisons, fits={NAMES[which]: each for which, each in found.items()})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from histoclf._validation import Interval, fit_context
+from histoclf._validation import Interval, StrOptions, fit_context
 from histoclf.classifiers._features import (
     CONSTRAINTS,
     BackboneHolder,
@@ -76,8 +76,9 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         What computes. "auto" takes OpenVINO where it is installed and there is no GPU, ONNX Runtime for ONNX
         files, and Keras otherwise; they agree to about 1e-5. "openvino-bf16" is faster still on CPUs that
         have bfloat16, and wrong by several per cent.
-    batch_size : int, default=64
-        Images per forward pass of Keras.
+    batch_size : int or "auto", default="auto"
+        Images per forward pass of Keras; "auto" is 16, or 64 with a GPU. Fewer ones are filled up to that
+        number, so that an embedding does not depend on the company of its patch.
     n_jobs : int, default=None
         Threads that decode files. None takes every core, or a worker's share of them in a parallel search.
     random_state : int, RandomState instance or None, default=None
@@ -127,7 +128,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         "image_size": [None, Interval(Integral, 1, None, closed="left"), tuple, list],
         "image_shape": [None, tuple, list],
         "flip_averaging": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -148,7 +149,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         flip_averaging: bool = False,
         memory: Any = None,
         engine: str = "auto",
-        batch_size: int = 64,
+        batch_size: int | str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

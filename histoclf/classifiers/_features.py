@@ -185,7 +185,7 @@ def pool(records: np.ndarray, pooling: str) -> np.ndarray:
 
 
 def open_with_backbone(
-    estimator: Any, X: Any, batch_size: int
+    estimator: Any, X: Any, batch_size: int | str
 ) -> tuple[InputFormat, ImageSource, Extractor | None]:
     """Learn the format of X and find the backbone; a table of numbers needs none.
 
@@ -195,7 +195,7 @@ def open_with_backbone(
         Its parameters count.
     X : array-like
         As in `fit`.
-    batch_size : int
+    batch_size : int or "auto"
         Images per forward pass of Keras.
 
     Raises
@@ -217,14 +217,15 @@ def open_with_backbone(
     if image_format.kind == "table":
         _refuse_flattened(source)
         return image_format, source, None
-    from histoclf.networks._embedding import choose_engine
+    from histoclf.networks._embedding import choose_batch_size, choose_engine
 
     backbone, weights = resolved()
     _check_size(image_format.image_shape[:2], backbone)
     channels = choose_channels(estimator.channels, backbone, image_format.image_shape[2])
     backbone = replace(backbone, channels=channels)
     engine = choose_engine(estimator.engine, backbone)
-    return image_format, source, Extractor(backbone, weights, image_format, engine, batch_size)
+    extractor = Extractor(backbone, weights, image_format, engine, choose_batch_size(batch_size))
+    return image_format, source, extractor
 
 
 class BackboneHolder:

@@ -33,7 +33,6 @@ from histoclf.classifiers._stages import (
 )
 from histoclf.preprocessing._augmentation import augmentation_fields
 
-_BATCH = 64  # images per forward pass of the frozen backbone
 _EPOCHS = {"mlp": 100, "tuned": 10}  # what epochs="auto" means
 _AUTO_C, _LEAST_C = 0.3, 1e-5  # C="auto": the first for all samples together, the second for each
 _MLP_RATE = 1e-3  # learning rate of head="mlp" while the backbone is frozen
@@ -56,6 +55,12 @@ class Embedded:
     embeddings: np.ndarray
     source: ImageSource
     kept: np.ndarray
+
+    def some(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows of the embeddings; all of them are not copied, for they may be many."""
+        if np.array_equal(rows, np.arange(len(self.embeddings))):
+            return self.embeddings
+        return self.embeddings[rows]
 
     def pixels(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Read (some rows of) the images in 0-255."""
@@ -93,7 +98,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         if resume:
             image_format, source = self.input_format_, open_again(self, X, self.input_format_)
         else:
-            image_format, source, self._extractor = open_with_backbone(self, X, _BATCH)
+            image_format, source, self._extractor = open_with_backbone(self, X, "auto")
         if not hasattr(self, "_tuned_weights"):
             self._architecture = self._decide(image_format)
         return image_format, source
@@ -201,7 +206,9 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
     def _with_copies(self, data: TrainingData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return embeddings, codes and weights of some rows and changed copies, which share the weight."""
         embedded: Any = data.pixels
-        copies = self._embed_copies(embedded, rows) if self.augmented_copies else []
+        if not self.augmented_copies:
+            return embedded.some(rows), data.codes[rows], data.weights[rows]
+        copies = self._embed_copies(embedded, rows)
         n_views = 1 + len(copies)
         return (
             np.concatenate([embedded.embeddings[rows], *copies]),

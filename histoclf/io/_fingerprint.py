@@ -14,7 +14,7 @@ _N_BYTES = 16
 # Part of the hash, so that a file and an array never share a key, whatever their bytes.
 _FILE, _ARRAY = b"histoclf file", b"histoclf array"
 _SETTLED = 2 * 10**9  # nanoseconds; the coarsest clock of a file system (FAT) ticks every two seconds
-_MEMO_SIZE = 2**16  # files, about 30 MB
+_MEMO_SIZE, _MEMO_SLACK = 2**16, 2**14  # files, about 30 MB; and so many more while files are looked at
 
 _Stamp = tuple[int, int, int, int, int]
 _memo: dict[str, tuple[_Stamp, bytes]] = {}
@@ -53,7 +53,11 @@ def file_keys(paths: Sequence[str] | np.ndarray) -> list[bytes | None]:
     """
     now = time_ns()  # before any file is looked at: what changes from here on bears a later time
     # Threads would not pay: for files of 6 and 23 kB two of them took longer than this loop.
-    keys = {path: _file_key(path, now) for path in dict.fromkeys(paths)}
+    keys: dict[str, bytes | None] = {}
+    for path in dict.fromkeys(paths):
+        keys[path] = _file_key(path, now)
+        if len(_memo) > _MEMO_SIZE + _MEMO_SLACK:
+            _forget_all_but(keys)
     if len(_memo) > _MEMO_SIZE:
         _forget_all_but(keys)
     return [keys[path] for path in paths]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
-import shutil
-import tempfile
 import warnings
-import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-import sklearn
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 from tqdm import tqdm
 
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
 from histoclf.io._decode import decode_image, probe_size, resize_image
+from histoclf.io._room import make_room
 
 _CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
 _N_PROBED = 1000  # headers that `common_size` reads at most
@@ -120,7 +115,7 @@ def decode_files(
     rows: dict[str, list[int]] = {}
     for row, path in enumerate(paths):
         rows.setdefault(path, []).append(row)
-    images = _allocate((len(paths), *image_size, 3), max_bytes)
+    images = make_room((len(paths), *image_size, 3), np.uint8, max_bytes)
     failures = _decode_all(list(rows.items()), images, n_jobs, verbose)
     kept = np.arange(len(paths))
     if failures:
@@ -237,42 +232,6 @@ def _n_threads(n_jobs: int | None) -> int:
     # joblib hands a worker its share of the cores in the variables that limit BLAS threads.
     share = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return min(cpu_count(), max(1, int(share))) if share.isdecimal() else 1
-
-
-def _allocate(shape: tuple[int, ...], max_bytes: int | None) -> np.ndarray:
-    """Make room for the images: in memory within the budget, else in a temporary file."""
-    n_bytes = int(np.prod(shape, dtype=np.int64))
-    budget = sklearn.get_config()["working_memory"] * 2**20 if max_bytes is None else max_bytes
-    if n_bytes <= budget:
-        return np.empty(shape, dtype=np.uint8)
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if n_bytes > free:
-        raise OSError(
-            errno.ENOSPC,
-            f"{shape[0]:,} images of {shape[1]} x {shape[2]} pixels take {n_bytes / 2**30:.1f} GiB, above "
-            f"the memory budget of {budget / 2**30:.1f} GiB, and the folder for temporary files has only "
-            f"{free / 2**30:.1f} GiB free. Use a smaller image_size, raise "
-            "sklearn.set_config(working_memory=...), or point the environment variable TMPDIR to a larger "
-            "disk",
-            tempfile.gettempdir(),
-        )
-    return _memory_map(shape)
-
-
-def _memory_map(shape: tuple[int, ...]) -> np.ndarray:
-    handle, path = tempfile.mkstemp(prefix="histoclf-", suffix=".uint8")
-    os.close(handle)
-    images = np.memmap(path, dtype=np.uint8, mode="w+", shape=shape)
-    # Bound to the mapping, not to the array: Windows only removes a file that is no longer mapped. It is not
-    # unlinked at once because joblib passes a memory map to its workers by file name.
-    weakref.finalize(images.base, _remove, path, os.getpid())
-    return images
-
-
-def _remove(path: str, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child must not take the file from its parent
-        with suppress(OSError):
-            os.unlink(path)
 
 
 def _compacted(images: np.ndarray, kept: np.ndarray) -> np.ndarray:

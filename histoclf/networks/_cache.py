@@ -7,8 +7,10 @@ no TensorFlow.
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +20,18 @@ import numpy as np
 import sklearn
 from tqdm import tqdm
 
+from histoclf.io._room import make_room
 from histoclf.networks._shards import ShardFolder, forget_shards
 
 Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Raise it when the layout of a shard changes: what lies under the old number is then left alone.
 _FORMAT = "1"
-_OVERHEAD = 256  # bytes that a row takes in memory besides its numbers (key, view, entry in the table)
+_OVERHEAD = 160  # bytes that a row takes in memory besides its numbers (key, place, entry in the table)
+_MOST_ROWS = 2**32  # of a block, so that one number tells block and row
+_SHARE_KEPT, _SHARE_HELD = 1 / 2, 1 / 8  # of working_memory: rows that are kept, and those of them in memory
+_SMALLEST_SPILLED = 2**19  # bytes; each block in a file is a mapping, of which a process has 65,530
+_TAKEN = 4096  # rows copied at a time
 
 
 def cached_rows(
@@ -38,9 +45,10 @@ def cached_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Look rows up by their keys, and compute those that are not known yet.
 
-    Rows are kept in this process, in up to half of ``working_memory`` of `sklearn.set_config`, and in a
-    folder if one is given. Each chunk is kept as soon as it is computed, so an interrupted run goes on where
-    it stopped.
+    Rows are kept by this process, up to half of ``working_memory`` of `sklearn.set_config`, and in a folder
+    if one is given. Each chunk is kept as soon as it is computed, so an interrupted run goes on where it
+    stopped. What is more than an eighth of ``working_memory``, of what is kept and of what is returned, lies
+    in temporary files: memory does not grow with the number of rows.
 
     Parameters
     ----------
@@ -64,8 +72,8 @@ def cached_rows(
     Returns
     -------
     rows : ndarray of shape (n_kept, ...), dtype float32
-        The rows in the order of their keys, of shape (0, 0) if there are none. They are the caller's:
-        changing them changes nothing that is kept.
+        The rows in the order of their keys, of shape (0, 0) if there are none; a memory map if they are many.
+        They are the caller's: changing them changes nothing that is kept.
     kept : ndarray of shape (n,), dtype bool
         Which keys have a row.
 
@@ -221,12 +229,12 @@ class _Wanted:
         rows = np.empty((len(self.keys), 0), dtype=np.float32) if self._rows is None else self._rows
         kept = self._kept[self._slots]
         if len(self.keys) < len(kept) or not kept.all():
-            rows = rows[self._slots[kept]]
+            rows = _take(rows, self._slots[kept])
         return rows, kept
 
     def _room_for(self, row: np.ndarray) -> np.ndarray:
         if self._rows is None:
-            self._rows = np.empty((len(self.keys), *row.shape), dtype=np.float32)
+            self._rows = _room(len(self.keys), row.shape)
         if self._rows.shape[1:] != row.shape:
             raise ValueError(
                 f"Rows of shape {self._rows.shape[1:]} and {row.shape} in one namespace: it must name all "
@@ -235,10 +243,60 @@ class _Wanted:
         return self._rows
 
 
+def _room(n_rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    return make_room((n_rows, *shape), np.float32, int(_budget(_SHARE_HELD)))
+
+
+def _take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Copy some rows, so many at a time that it does not matter how many there are."""
+    taken = _room(len(places), rows.shape[1:])
+    for start in range(0, len(places), _TAKEN):
+        part = slice(start, start + _TAKEN)
+        taken[part] = rows[places[part]]
+    return taken
+
+
+def _budget(share: float) -> float:
+    """Bytes that are such a share of ``working_memory``."""
+    return sklearn.get_config()["working_memory"] * 2**20 * share
+
+
 @dataclass
 class _Namespace:
-    rows: dict[bytes, np.ndarray] = field(default_factory=dict)
+    """Rows in blocks, and the place of each key's row: a number, for an array takes more than a short row."""
+
+    rows: dict[bytes, int] = field(default_factory=dict)
+    blocks: list[np.ndarray] = field(default_factory=list)
     n_bytes: int = 0
+    n_spilled: int = 0
+    file: Any = None
+
+    def fetch(self, key: bytes) -> np.ndarray:
+        """Return a row that is kept."""
+        block, row = divmod(self.rows[key], _MOST_ROWS)
+        return self.blocks[block][row]
+
+    def add(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
+        """Keep a block of rows."""
+        first = len(self.blocks) * _MOST_ROWS
+        self.blocks.append(rows)
+        self.rows.update(zip(keys, range(first, first + len(rows)), strict=True))
+        self.n_bytes += rows.nbytes + len(rows) * _OVERHEAD
+
+    def spill(self, rows: np.ndarray) -> np.ndarray:
+        """Move rows into a temporary file without a name, which is gone with the namespace."""
+        try:
+            if self.file is None:
+                self.file = tempfile.TemporaryFile(prefix="histoclf-", buffering=0)  # noqa: SIM115  (kept)
+                weakref.finalize(self, self.file.close)
+            offset = self.file.seek(0, os.SEEK_END)
+            if self.file.write(np.ascontiguousarray(rows).data) < rows.nbytes:
+                return rows
+            mapped = np.memmap(self.file, rows.dtype, "r", offset, rows.shape).view(np.ndarray)
+        except OSError:  # the disk is full: they stay where they are
+            return rows
+        self.n_spilled += rows.nbytes
+        return mapped
 
 
 class _RowMemory:
@@ -251,7 +309,7 @@ class _RowMemory:
             os.register_at_fork(
                 before=self._lock.acquire,
                 after_in_parent=self._lock.release,
-                after_in_child=self._lock.release,
+                after_in_child=self._start_child,
             )
 
     def find(self, namespace: str, keys: Iterable[bytes]) -> tuple[list[bytes], list[np.ndarray]]:
@@ -259,14 +317,14 @@ class _RowMemory:
             if namespace not in self._namespaces:
                 return [], []
             self._namespaces.move_to_end(namespace)
-            rows = self._namespaces[namespace].rows
-            found = [key for key in keys if key in rows]
-            return found, [rows[key] for key in found]
+            known = self._namespaces[namespace]
+            found = [key for key in keys if key in known.rows]
+            return found, [known.fetch(key) for key in found]
 
     def keep(self, namespace: str, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Keep as many rows as the budget has room for; `rows` must not be changed by anyone any more."""
         row_bytes = rows[0].nbytes + _OVERHEAD
-        budget = sklearn.get_config()["working_memory"] * 2**19  # half of so many MiB
+        budget = _budget(_SHARE_KEPT)
         with self._lock:
             current = self._namespaces.setdefault(namespace, _Namespace())
             self._namespaces.move_to_end(namespace)
@@ -276,9 +334,12 @@ class _RowMemory:
             # ago would help nobody: cross-validation goes through all rows in order, again and again, and
             # each would be pushed out shortly before its turn.
             new = new[: max(0, int(room // row_bytes))]
+            if not new:
+                return
             block = rows if len(new) == len(rows) else rows[new]
-            current.rows.update(zip([keys[number] for number in new], block, strict=True))
-            current.n_bytes += len(new) * row_bytes
+            if block.nbytes >= _SMALLEST_SPILLED and self._n_held() + block.nbytes > _budget(_SHARE_HELD):
+                block = current.spill(block)
+            current.add([keys[number] for number in new], block)
 
     def clear(self) -> None:
         with self._lock:
@@ -292,6 +353,16 @@ class _RowMemory:
 
     def _n_bytes(self) -> int:
         return sum(namespace.n_bytes for namespace in self._namespaces.values())
+
+    def _n_held(self) -> int:
+        """Bytes in memory, and not in files."""
+        return self._n_bytes() - sum(namespace.n_spilled for namespace in self._namespaces.values())
+
+    def _start_child(self) -> None:
+        """Let a forked child go on with files of its own: at the end of the parent's both would write."""
+        for namespace in self._namespaces.values():
+            namespace.file = None
+        self._lock.release()
 
 
 _memory = _RowMemory()

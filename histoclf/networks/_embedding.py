@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -13,9 +13,10 @@ import numpy as np
 
 from histoclf.networks._backbones import build_features
 from histoclf.networks._catalogue import Backbone
-from histoclf.networks._engine import borrow_engine
+from histoclf.networks._engine import borrow_engine, chunk_size
 from histoclf.networks._layers import Haematoxylin, PoolBoth, Preprocess, ToPixels
 from histoclf.networks._optional import is_installed, require
+from histoclf.networks._runtime import on_gpu
 from histoclf.networks._weights import Weights
 
 # What each engine needs beside Keras: the package, and the extra of histoclf that brings it.
@@ -48,6 +49,10 @@ class AtRest(keras.layers.Layer):
     def call(self, images: Any) -> Any:
         """Compute the features of a batch."""
         return self.network(images, training=False)
+
+    def compute_output_spec(self, images: Any, **kwargs: Any) -> Any:
+        """Tell the shape of the features without going through the whole network once more."""
+        return self.network.compute_output_spec(images)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `keras.saving` needs to build the layer again."""
@@ -127,6 +132,12 @@ def choose_engine(engine: str, backbone: Backbone) -> str:
     return engine
 
 
+def choose_batch_size(batch_size: int | str) -> int:
+    """Turn "auto" into the images per forward pass of Keras that suit this machine."""
+    return chunk_size() if batch_size == "auto" else int(batch_size)
+
+
+@cache  # reading it takes as long as a small network
 def engine_version(engine: str) -> str:
     """Name an engine with its version: another one may differ in the last digits."""
     package = _NEEDS.get(engine, ("tensorflow", ""))[0]
@@ -156,5 +167,4 @@ def _run_keras(spec: EmbeddingSpec, weights: Weights, batch_size: int, images: n
 
 
 def _fastest() -> str:
-    on_gpu = len(keras.distribution.list_devices("gpu")) > 0
-    return "openvino" if not on_gpu and is_installed("openvino") else "keras"
+    return "openvino" if not on_gpu() and is_installed("openvino") else "keras"

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
@@ -15,6 +16,11 @@ def thread_budget() -> int:
     """Return the number of threads joblib granted this process in OMP_NUM_THREADS; 0 if none."""
     budget = os.environ.get("OMP_NUM_THREADS", "")
     return int(budget) if budget.isdigit() else 0
+
+
+def on_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU."""
+    return len(keras.distribution.list_devices("gpu")) > 0
 
 
 def _share_threads() -> None:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
+from histoclf.classifiers._two_stage import Embedded
 from histoclf.networks._cache import clear_memory
 from histoclf.networks._layers import ToPixels
 from tests.tiny import textures, tiny_backbone, tiny_embedder, tiny_transfer
@@ -36,6 +38,30 @@ def check_held_out(clf):
     held_out = clf.validation_indices_
     assert 0 < len(held_out) < 32
     assert not set(PATIENTS[held_out]) & set(np.delete(PATIENTS, held_out))
+
+
+# --- many embeddings ---------------------------------------------------------------------------------------
+
+
+def test_embeddings_that_lie_in_files_give_the_same_head():
+    answers = []
+    for budget in (1024, 0):
+        clear_memory()
+        with config_context(working_memory=budget):
+            clf = tiny_transfer().fit(X, y)
+            answers.append(clf.predict_proba(X_NEW))
+            assert isinstance(
+                clf._take_in(clf._open(X, resume=False)[1], "raise").pixels.embeddings, np.memmap
+            ) == (budget == 0)
+    np.testing.assert_array_equal(*answers)
+
+
+def test_all_embeddings_are_not_copied():
+    embedded = Embedded(np.zeros((4, 3), dtype="float32"), None, np.arange(4))
+    assert embedded.some(np.arange(4)) is embedded.embeddings
+    embedded.embeddings[:, 0] = range(4)
+    for rows in ([1, 2], [3, 2, 1, 0]):
+        assert embedded.some(np.array(rows))[:, 0].tolist() == rows
 
 
 # --- a hidden layer ----------------------------------------------------------------------------------------

@@ -227,3 +227,19 @@ def test_real_patches_have_a_key_each(real_data):
     keys = file_keys([str(path) for path in paths])
     assert None not in keys
     assert len(set(keys)) == len({path.read_bytes() for path in paths})
+
+
+def test_the_memo_stays_small_while_many_files_are_looked_at(tmp_path, later, monkeypatch):
+    monkeypatch.setattr(_fingerprint, "_MEMO_SIZE", 6)
+    monkeypatch.setattr(_fingerprint, "_MEMO_SLACK", 2)
+    sizes = []
+    file_key = _fingerprint._file_key
+    monkeypatch.setattr(
+        _fingerprint, "_file_key", lambda *args: sizes.append(len(_fingerprint._memo)) or file_key(*args)
+    )
+    names = [tmp_path / f"{number}" for number in range(30)]
+    for name in names:
+        name.write_bytes(name.name.encode())
+    file_keys([str(name) for name in names])
+    assert max(sizes) == 8
+    assert list(_fingerprint._memo) == [str(name) for name in names[:6]]

@@ -153,7 +153,7 @@ def test_the_default_budget_is_scikit_learns(paths):
 
 def test_a_full_disk_is_said_beforehand(paths, temp_dir):
     with pytest.raises(
-        OSError, match=r"70 images of 9000000 x 9000000 pixels take .* GiB free\. Use a smaller"
+        OSError, match=r"70 samples of 9000000 x 9000000 x 3 numbers take .* GiB free\. Use a smaller"
     ):
         load_patches(paths, image_size=(9_000_000, 9_000_000))
     assert glob.glob(temp_dir + "/*") == []

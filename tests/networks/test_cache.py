@@ -287,6 +287,59 @@ def test_a_namespace_that_fills_the_budget_keeps_its_first_rows():
     assert len(_cache._memory._namespaces["ab"].rows) == 6
 
 
+@pytest.fixture
+def few_in_memory(monkeypatch):
+    """As if rows were many: hardly any has room in memory, and most are kept."""
+    monkeypatch.setattr(_cache, "_SHARE_HELD", 0.0)
+    monkeypatch.setattr(_cache, "_SMALLEST_SPILLED", 1)
+    monkeypatch.setattr(_cache, "_TAKEN", 7)
+
+
+def test_what_has_no_room_in_memory_lies_in_files_and_is_the_same(few_in_memory):
+    keys = keys_of(*range(40), 3, 5, 39)
+    for name in "abab":
+        rows, kept = cached_rows(keys, Counted(keys), chunk=6, namespace=name)
+        assert isinstance(rows, np.memmap)
+        assert kept.all()
+        assert bits(rows) == bits(rows_of(keys))
+        rows[:] = 0  # they are the caller's
+    assert _cache._memory._n_held() == 2 * 40 * _cache._OVERHEAD
+    compute = Counted(keys)
+    cached_rows(keys[:40], compute, namespace="a")
+    assert compute.calls == []
+
+
+def test_a_full_disk_leaves_rows_in_memory(few_in_memory, monkeypatch):
+    def refuse(**settings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_cache.tempfile, "TemporaryFile", refuse)
+    keys = keys_of(1, 2, 3)
+    for _ in range(2):
+        assert bits(cached_rows(keys, Counted(keys), namespace="ab")[0]) == bits(rows_of(keys))
+    assert _cache._memory._namespaces["ab"].n_spilled == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_writes_files_of_its_own(few_in_memory):
+    keys = keys_of(*range(8))
+    cached_rows(keys[:4], Counted(keys[:4]), namespace="ab")
+    file = _cache._memory._namespaces["ab"].file
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
+        child = os.fork()
+    if child == 0:
+        try:
+            compute = Counted(keys)
+            right = bits(cached_rows(keys, compute, namespace="ab")[0]) == bits(rows_of(keys))
+            own = _cache._memory._namespaces["ab"].file is not file
+            os._exit(0 if right and own and compute.calls == [[4, 5, 6, 7]] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.fstat(file.fileno()).st_size == 4 * np.prod(SHAPE) * 4
+
+
 def test_the_budget_is_read_at_each_call():
     keys = keys_of(*range(10))
     with sklearn.config_context(working_memory=0):

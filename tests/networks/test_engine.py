@@ -38,6 +38,54 @@ def test_an_image_s_logits_do_not_depend_on_its_company(engine):
     assert together.shape == (130, 2)
 
 
+def test_a_few_images_are_not_many_forward_passes(engine):
+    shapes = []
+    forward = engine._forward
+    engine._forward = lambda batch: shapes.append(tuple(batch.shape)) or forward(batch)
+    for n in (1, 16, 17):
+        engine.predict(np.zeros((n, 16, 16, 3), dtype="uint8"))
+    engine._forward = forward
+    assert shapes == [(16, 16, 16, 3)] * 4
+
+
+def test_nothing_is_traced_again_for_another_number_of_images(engine):
+    for n in (1, 5, 16, 40):
+        engine.predict(np.zeros((n, 16, 16, 3), dtype="uint8"), chunk=16)
+    before = engine._forward.experimental_get_tracing_count()
+    for n in (2, 33, 100):
+        engine.predict(np.zeros((n, 16, 16, 3), dtype="uint8"), chunk=16)
+    assert engine._forward.experimental_get_tracing_count() == before
+
+
+def test_threads_and_their_absence_give_the_same(engine, monkeypatch):
+    images = np.random.default_rng(1).integers(0, 256, (130, 16, 16, 3)).astype("uint8")
+    together = engine.predict(images)
+    monkeypatch.setattr(_engine, "thread_budget", lambda: 1)
+    np.testing.assert_array_equal(engine.predict(images), together)
+
+
+def test_a_failure_of_one_chunk_is_the_failure_of_all(engine):
+    images = np.zeros((130, 16, 16, 3), dtype="uint8")
+    with pytest.raises(IndexError):
+        engine.predict(images, rows=np.array([*range(100), 130]))
+
+
+def test_images_are_left_alone_and_of_any_type(engine):
+    images = np.random.default_rng(1).integers(0, 256, (18, 16, 16, 3)).astype("float64")
+    before = images.copy()
+    expected = engine.predict(images.astype("uint8"))
+    images.setflags(write=False)
+    np.testing.assert_array_equal(engine.predict(images), expected)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_a_gpu_is_given_more_at_once(monkeypatch):
+    monkeypatch.setattr(_engine, "on_gpu", lambda: True)
+    assert _engine.chunk_size() == 64
+    monkeypatch.setattr(_engine, "on_gpu", lambda: False)
+    assert _engine.chunk_size() == 16
+
+
 def test_initial_weights_follow_the_generator(engine):
     weights = [engine.initial_weights(np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))

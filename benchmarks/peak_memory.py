@@ -1,0 +1,132 @@
+"""Whether the memory of a fit grows with the number of files: its peak from 50,000 and 250,000 paths.
+
+Files are PNGs of 50 pixels with contents of their own, in a temporary folder (1.2 GB for 250,000). Each fit
+is a fresh process. What counts is what the process cannot give back (RssAnon and RssShmem): beyond a budget
+our images and embeddings lie in temporary files that are mapped, and what the system keeps of these in memory
+is the disk's cache, which it drops when memory is wanted. The highest resident set with such pages (VmHWM) is
+in the notes. One round is enough, as memory does not depend on what else the machine does. Linux only.
+
+The network trained from scratch has one convolution and is trained for one epoch: how many layers there are
+changes the memory of a step, and not how it grows. It is tried with scikit-learn's budget for images
+(``working_memory``, 1 GiB), in which 50,000 patches have room and 250,000 have not, and with 64 MiB, in which
+neither has. The frozen backbone is "histology" at its smallest size, of which embeddings take 672 MB for
+250,000 patches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from _comparison import Comparison, report
+from _report import in_fresh_process, print_machine
+from _resident import Peak, resident_mb
+
+SIDE, N_PICTURES = 50, 5000  # pixels; different pictures, of which each file is one with a number behind it
+BAR = "at most 1.1"
+CNN = ("HistoCNNClassifier", {"filters": [8], "epochs": 1, "augmentation": None, "batch_size": 256})
+FROZEN = (
+    "HistoTransferClassifier",
+    {"backbone": "histology", "image_size": 32, "channels": "rgb", "engine": "keras"},
+)
+# Class, parameters, working_memory in MiB.
+FITS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "CNN": (*CNN, 1024),
+    "CNN, working_memory=64": (*CNN, 64),
+    "frozen": (*FROZEN, 1024),
+}
+
+
+def write_files(folder: str, n_files: int) -> None:
+    """Write PNGs; decoders ignore what stands behind the end of a picture, and the content is another one."""
+    from histoclf import make_patches
+    from histoclf.io import save_patches
+
+    made = make_patches(n_patients=10, patches_per_patient=N_PICTURES // 10, image_size=SIDE, random_state=0)
+    with TemporaryDirectory() as pictures:
+        saved = save_patches(made.images, made.labels, made.groups, made.coords, pictures)
+        contents = [Path(path).read_bytes() for path in saved]
+    codes = (made.labels == made.classes[1]).astype(int)
+    for number in range(n_files):
+        picture = number % len(contents)
+        file = Path(folder, f"{number:07d}_{codes[picture]}.png")
+        file.write_bytes(contents[picture] + number.to_bytes(4, "big"))
+
+
+def fit_and_print(name: str, folder: str, n_paths: int) -> None:
+    """Run in the fresh process: print the highest points and the time."""
+    import sklearn
+
+    import histoclf
+
+    cls, params, budget = FITS[name]
+    files = sorted(Path(folder).iterdir())[:n_paths]
+    labels = np.array([int(file.stem[-1]) for file in files])
+    paths = np.array([str(file) for file in files], dtype=object)
+    del files
+    estimator = getattr(histoclf, cls)(random_state=0, **params)
+    start = time.perf_counter()
+    with sklearn.config_context(working_memory=budget), warnings.catch_warnings(), Peak() as peak:
+        warnings.simplefilter("ignore")  # one epoch may teach nothing
+        estimator.fit(paths, labels)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"peak": peak.mb, "start": peak.start_mb, "VmHWM": resident_mb(), "seconds": seconds}))
+
+
+def compare(name: str, found: dict[int, list[dict[str, float]]]) -> Comparison:
+    """Set the larger number of files against the smaller one."""
+    few, many = sorted(found)
+    with_files = " and ".join(f"{each[0]['VmHWM']:,.0f}" for each in (found[many], found[few]))
+    return Comparison(
+        f"peak of a fit, {name}, {many:,} paths",
+        f"{few:,} paths",
+        "MB",
+        [each["peak"] for each in found[many]],
+        [each["peak"] for each in found[few]],
+        BAR,
+        f"with pages of files {with_files} MB; {found[many][0]['seconds']:.0f} s and "
+        f"{found[few][0]['seconds']:.0f} s",
+    )
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--paths", type=int, nargs=2, default=[50_000, 250_000], metavar=("FEW", "MANY"))
+    parser.add_argument("--only", nargs="+", choices=FITS, default=list(FITS), metavar="FIT")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="file to write the numbers to")
+    parser.add_argument("--in-child", nargs=3, metavar=("FIT", "FOLDER", "N_PATHS"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure in fresh processes, and print."""
+    arguments = parse()
+    if arguments.in_child:
+        name, folder, n_paths = arguments.in_child
+        fit_and_print(name, folder, int(n_paths))
+        return
+    print_machine()
+    results: dict[str, dict[int, list[dict[str, float]]]] = {}
+    with TemporaryDirectory() as folder:
+        write_files(folder, max(arguments.paths))
+        for name in arguments.only:
+            results[name] = {n: [] for n in arguments.paths}
+            for _ in range(arguments.rounds):
+                for n in arguments.paths:
+                    found = in_fresh_process(__file__, "--in-child", name, folder, str(n))
+                    results[name][n].append(found)
+    report(arguments.json, [compare(name, found) for name, found in results.items()], fits=results)
+
+
+if __name__ == "__main__":
+    main()
