@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from histoclf.networks._augment import RandomAugment
+from histoclf.networks._group_norm import GroupNormalization
 from histoclf.networks._layers import OpticalDensity, ToPixels
 
 _N_GROUPS = 8  # of channels, for group normalisation
@@ -87,5 +88,5 @@ class CNNSpec:
             x = layers.BatchNormalization(momentum=0.9, name=name, dtype="float32")(x)
         else:
             groups = _N_GROUPS if width % _N_GROUPS == 0 else 1
-            x = layers.GroupNormalization(groups, name=name, dtype="float32")(x)
+            x = GroupNormalization(groups, name=name, dtype="float32")(x)
         return layers.ReLU(name=f"relu_{position + 1}", dtype="float32")(x)

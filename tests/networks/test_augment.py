@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from histoclf import Augmentation
-from histoclf.networks._augment import RandomAugment, augment_by_content, stain_matrix
+from histoclf.networks._augment import (
+    RandomAugment,
+    _draw_symmetry,
+    _flip_and_turn,
+    _rotate_and_zoom,
+    augment_by_content,
+    stain_matrix,
+)
 from histoclf.preprocessing._augmentation import augmentation_fields
 
 RNG = np.random.default_rng(0)
@@ -203,3 +210,21 @@ def test_drawing_by_content_leaves_the_global_stream_alone():
     before = np.random.get_state()[1].copy()
     by_content(range(3))
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("shape", [(64, 12, 12, 3), (64, 8, 12, 3), (64, 12, 8, 1)])
+def test_flips_within_the_resampling_are_flips_before_it(shape):
+    images = RNG.uniform(0, 255, shape).astype("float32")
+
+    def changed(together):
+        stream = np.random.default_rng(0)
+
+        def draw(low, high, *trailing):
+            return stream.uniform(low, high, (shape[0], *trailing)).astype("float32")
+
+        symmetry = _draw_symmetry(images, draw)
+        if not together:
+            return _rotate_and_zoom(_flip_and_turn(images, symmetry), None, 30.0, 0.2, draw)
+        return _rotate_and_zoom(images, symmetry, 30.0, 0.2, draw)
+
+    np.testing.assert_allclose(changed(True), changed(False), atol=0.02)
