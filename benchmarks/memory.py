@@ -2,10 +2,10 @@
 
 Growth: the resident set over many fits, each classifier in a fresh process. The first fits are left out: they
 load TensorFlow, trace the network and fill the allocator. Growth is the slope of a straight line through the
-resident set after each of the others. Every fit is given a new copy of the images (1.6 MB), so that it shows
+resident set after each of the others. Every fit is given a new copy of the images (0.8 MB), so that it shows
 if one of them is kept. The transfer classifier, frozen and fine-tuned, forgets its embeddings before each
-fit, so that each computes its own. scikeras, the peer, builds and traces a network in each fit, and has fewer
-of them.
+fit, so that each computes its own. Fine-tuning, and scikeras, the peer, which traces a network in each fit,
+have fewer of them.
 
 Search: the highest point of what all processes of a grid search over image files hold for themselves, with
 n_jobs=1 and n_jobs=2. Linux only (/proc).
@@ -33,9 +33,10 @@ NAMES = {
     "tuned": "HistoTransferClassifier, fine-tuned",
     "scikeras": "scikeras.KerasClassifier",
 }
-N_PATCHES, IMAGE_SIZE = 512, 32
+N_PATCHES, IMAGE_SIZE = 256, 32
 N_LEFT_OUT = 5
-SHARE_OF_PEER = 0.2  # of --fits
+# Of --fits, where a fit takes seconds: it trains, or traces a network.
+SHARES = {"tuned": 0.5, "scikeras": 0.15}
 BAR = "at most 0.5"  # MB a fit
 GRID = {"learning_rate": [1e-3, 3e-3]}
 
@@ -110,10 +111,7 @@ def growth(which: str, n_fits: int) -> dict[str, Any]:
 def compare_growth(names: list[str], n_fits: int) -> tuple[list[Comparison], dict[str, Any]]:
     """Measure each classifier in turn."""
     found = {
-        which: growth(
-            which, max(2 * N_LEFT_OUT, round(n_fits * (SHARE_OF_PEER if which == "scikeras" else 1)))
-        )
-        for which in names
+        which: growth(which, max(2 * N_LEFT_OUT, round(n_fits * SHARES.get(which, 1)))) for which in names
     }
     rows = [
         [NAMES[which], str(len(r["resident"])), f"{r['resident'][0]:.0f} MB", f"{r['resident'][-1]:.0f} MB"]
