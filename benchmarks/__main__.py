@@ -1,7 +1,7 @@
 """Run the suite: every benchmark of time, memory and scale, each in a process of its own, in turn.
 
 Each script compares us with peers on the same work and writes JSON with its comparisons; this module gathers
-them into one table, one JSON file and one plot. `python -m benchmarks --list` names them; arguments after the
+them into one table and one JSON file. `python -m benchmarks --list` names them; arguments after the
 names choose some. Accuracy has scripts of its own, which take hours: see README.md.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the scripts run from anywhere, and import each other by their bare names
 
-from _comparison import Comparison, print_comparisons  # noqa: E402
-from _report import machine, print_machine, versions, write_json  # noqa: E402
+from _comparison import Comparison, report  # noqa: E402
+from _report import print_machine  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,17 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [benchmark.name for benchmark in SUITE]
-    parser.add_argument("names", nargs="*", choices=[*names, []], help="run these only", metavar="NAME")
+    parser.add_argument("names", nargs="*", help="run these only", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="name the benchmarks, and run nothing")
     parser.add_argument("--data", type=Path, help="folder of real patches, as of the IDC breast set")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks-out"), help="folder for JSON and plot")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks-out"), help="folder for the JSON files")
     parser.add_argument("--quick", action="store_true", help="rough numbers in minutes")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    known = [benchmark.name for benchmark in SUITE]
+    unknown = [name for name in arguments.names if name not in known]
+    if unknown:
+        parser.error(f"not in the suite: {', '.join(unknown)}; expected any of {', '.join(known)}")
+    return arguments
 
 
 def main() -> None:
@@ -109,9 +113,9 @@ def main() -> None:
     found = {each.name: run(each, arguments.data, arguments.out, arguments.quick) for each in chosen}
     print("\n== All together")
     print_machine()
-    print_comparisons([each for several in found.values() for each in several or []])
     failed = [name for name, several in found.items() if several is None]
-    write_json(arguments.out / "suite.json", {"failed": failed, "machine": machine(), "versions": versions()})
+    comparisons = [each for several in found.values() for each in several or []]
+    report(arguments.out / "suite.json", comparisons, failed=failed)
     if failed:
         raise SystemExit(f"Failed or left out: {', '.join(failed)}.")
 
