@@ -1,4 +1,4 @@
-"""The memory of a process that it cannot give back: its highest point, sampled while something runs."""
+"""The memory of a process: now, at its highest, and what of it cannot be given back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ def held_mb(processes: Iterable[str | int] = ("self",)) -> float:
 
 
 def resident_mb() -> float:
-    """Read the highest resident set so far of this process, pages of files included (VmHWM), in MB."""
+    """Read the resident set of this process, pages of files included, in MB."""
+    return sum(_read("self", ("VmRSS",)))
+
+
+def highest_resident_mb() -> float:
+    """Read the highest resident set that this process has had so far, in MB."""
     return sum(_read("self", ("VmHWM",)))
 
 

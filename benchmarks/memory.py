@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from _comparison import Comparison, report
 from _report import in_fresh_process, print_machine, print_table
-from _resident import Peak
+from _resident import Peak, resident_mb
 
 NAMES = {
     "cnn": "HistoCNNClassifier",
@@ -83,12 +83,6 @@ def build_transfer_fit(images: np.ndarray, labels: np.ndarray, n_layers: int) ->
         ).fit(images.copy(), labels)
 
     return fit
-
-
-def resident_mb() -> float:
-    """Read the resident set of this process."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def fit_and_print(which: str, n_fits: int) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from _comparison import Comparison, report
 from _report import in_fresh_process, print_machine
-from _resident import Peak, resident_mb
+from _resident import Peak, highest_resident_mb
 
 SIDE, N_PICTURES = 50, 5000  # pixels; different pictures, of which each file is one with a number behind it
 BAR = "at most 1.1"
@@ -76,7 +76,8 @@ def fit_and_print(name: str, folder: str, n_paths: int) -> None:
         warnings.simplefilter("ignore")  # one epoch may teach nothing
         estimator.fit(paths, labels)
     seconds = time.perf_counter() - start
-    print(json.dumps({"peak": peak.mb, "start": peak.start_mb, "VmHWM": resident_mb(), "seconds": seconds}))
+    found = {"peak": peak.mb, "start": peak.start_mb, "VmHWM": highest_resident_mb(), "seconds": seconds}
+    print(json.dumps(found))
 
 
 def compare(name: str, found: dict[int, list[dict[str, float]]]) -> Comparison:
