@@ -14,6 +14,11 @@ import numpy as np
 import sklearn
 
 
+def memory_budget(share: float = 1.0) -> int:
+    """Count the bytes that are such a share of ``working_memory`` of `sklearn.set_config`."""
+    return int(sklearn.get_config()["working_memory"] * 2**20 * share)
+
+
 def make_room(shape: tuple[int, ...], dtype: Any, max_bytes: int | None = None) -> np.ndarray:
     """Make an array whose values are yet to be written.
 
@@ -47,7 +52,7 @@ def make_room(shape: tuple[int, ...], dtype: Any, max_bytes: int | None = None) 
     'memmap'
     """
     n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    budget = sklearn.get_config()["working_memory"] * 2**20 if max_bytes is None else max_bytes
+    budget = memory_budget() if max_bytes is None else max_bytes
     if n_bytes <= budget:
         return np.empty(shape, dtype=dtype)
     free = shutil.disk_usage(tempfile.gettempdir()).free

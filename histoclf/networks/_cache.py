@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import sklearn
 from tqdm import tqdm
 
-from histoclf.io._room import make_room
+from histoclf.io._room import make_room, memory_budget
 from histoclf.networks._shards import ShardFolder, forget_shards
 
 Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -245,7 +244,7 @@ class _Wanted:
 
 def _room(n_rows: int, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        return make_room((n_rows, *shape), np.float32, int(_budget(_SHARE_HELD)))
+        return make_room((n_rows, *shape), np.float32, memory_budget(_SHARE_HELD))
     except OSError:  # the disk is too small: memory may do
         return np.empty((n_rows, *shape), dtype=np.float32)
 
@@ -257,11 +256,6 @@ def _take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         part = slice(start, start + _TAKEN)
         taken[part] = rows[places[part]]
     return taken
-
-
-def _budget(share: float) -> float:
-    """Bytes that are such a share of ``working_memory``."""
-    return sklearn.get_config()["working_memory"] * 2**20 * share
 
 
 @dataclass
@@ -327,7 +321,7 @@ class _RowMemory:
     def keep(self, namespace: str, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Keep as many rows as the budget has room for; `rows` must not be changed by anyone any more."""
         row_bytes = rows[0].nbytes + _OVERHEAD
-        budget = _budget(_SHARE_KEPT)
+        budget = memory_budget(_SHARE_KEPT)
         with self._lock:
             current = self._namespaces.setdefault(namespace, _Namespace())
             self._namespaces.move_to_end(namespace)
@@ -340,7 +334,9 @@ class _RowMemory:
             if not new:
                 return
             block = rows if len(new) == len(rows) else rows[new]
-            if block.nbytes >= _SMALLEST_SPILLED and self._n_held() + block.nbytes > _budget(_SHARE_HELD):
+            if block.nbytes >= _SMALLEST_SPILLED and self._n_held() + block.nbytes > memory_budget(
+                _SHARE_HELD
+            ):
                 block = current.spill(block)
             current.add([keys[number] for number in new], block)
 
