@@ -11,7 +11,7 @@ from settings import Settings
 
 from histoclf.networks._augment import RandomAugment
 from histoclf.networks._histology import build_histology
-from histoclf.networks._layers import Haematoxylin
+from histoclf.networks._layers import to_haematoxylin
 
 _EXPANDED = 512  # outputs of VICReg's expander
 _BLUR = 1.5  # pixels, standard deviation of the most blurred
@@ -110,7 +110,7 @@ class Degrade(layers.Layer):
             degree = ops.maximum(0.0, 1.0 - self._draw(images) / self.blur)
             images += degree * (_blurred(images) - images)
         if training and self.haematoxylin:
-            gray = Haematoxylin().call(images)
+            gray = to_haematoxylin(images)
             gray = ops.concatenate([gray, gray, gray], axis=-1)
             images = ops.where(self._draw(images) < self.haematoxylin, gray, images)
         return images

@@ -29,6 +29,12 @@ def from_optical_density(density: Any) -> Any:
     return 256.0 * ops.exp(-density) - 1.0
 
 
+def to_haematoxylin(images: Any) -> Any:
+    """Show the concentration of haematoxylin of RGB images in 0 to 255 as gray: white where there is none."""
+    concentration = ops.matmul(to_optical_density(images), _UNMIX)
+    return ops.clip(255.0 * (1.0 - concentration / _DARKEST), 0.0, 255.0)
+
+
 def preprocess(images: Any, mode: str) -> Any:
     """Bring RGB images, tensor or array, from 0-255 into the range named by `mode`, once."""
     if mode == "tf":
@@ -88,8 +94,7 @@ class Haematoxylin(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Transform a batch of shape (n, height, width, 3) in 0 to 255 into one of (n, height, width, 1)."""
-        concentration = ops.matmul(to_optical_density(images), _UNMIX)
-        return ops.clip(255.0 * (1.0 - concentration / _DARKEST), 0.0, 255.0)
+        return to_haematoxylin(images)
 
 
 @keras.saving.register_keras_serializable(package="histoclf")
