@@ -244,7 +244,10 @@ class _Wanted:
 
 
 def _room(n_rows: int, shape: tuple[int, ...]) -> np.ndarray:
-    return make_room((n_rows, *shape), np.float32, int(_budget(_SHARE_HELD)))
+    try:
+        return make_room((n_rows, *shape), np.float32, int(_budget(_SHARE_HELD)))
+    except OSError:  # the disk is too small: memory may do
+        return np.empty((n_rows, *shape), dtype=np.float32)
 
 
 def _take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:

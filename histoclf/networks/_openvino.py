@@ -91,7 +91,7 @@ def _convert(spec: Any, weights: Weights) -> Any:
     """Convert through the front end itself: `openvino.convert_model` reports its use over the network."""
     signature = tf.TensorSpec((1, *spec.image_shape), spec.input_dtype)
     with borrow_engine(spec, weights) as engine:
-        graph = tf.function(lambda images: engine.model(images, training=False))
+        graph = tf.function(lambda images: engine.model(images, training=False), autograph=False)
         frozen = GraphIteratorTFGraph(graph.get_concrete_function(signature).graph, share_weights=False)
         front_end = FrontEndManager().load_by_framework("tf")
         return front_end.convert(front_end.load(frozen))

@@ -7,12 +7,14 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
 import pytest
 import sklearn
 
+from histoclf.io import _room
 from histoclf.networks import _cache, _shards
 from histoclf.networks._cache import cached_rows, clear_memory
 
@@ -314,6 +316,7 @@ def test_a_full_disk_leaves_rows_in_memory(few_in_memory, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(_cache.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(_room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     keys = keys_of(1, 2, 3)
     for _ in range(2):
         assert bits(cached_rows(keys, Counted(keys), namespace="ab")[0]) == bits(rows_of(keys))
