@@ -141,8 +141,8 @@ def _through_symmetry(to_x: Any, to_y: Any, symmetry: list[Any], height: int, wi
     coins = [coin[:, None] for coin in symmetry]
     if len(coins) == 3:
         to_x, to_y = ops.where(coins[2], to_y, to_x), ops.where(coins[2], to_x, to_y)
-    to_x = ops.where(coins[0], np.float32([0, 0, width - 1]) - to_x, to_x)
-    to_y = ops.where(coins[1], np.float32([0, 0, height - 1]) - to_y, to_y)
+    to_x = ops.where(coins[0], np.array([0, 0, width - 1], dtype="float32") - to_x, to_x)
+    to_y = ops.where(coins[1], np.array([0, 0, height - 1], dtype="float32") - to_y, to_y)
     return to_x, to_y
 
 
