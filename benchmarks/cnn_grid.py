@@ -1,10 +1,11 @@
 """What a grid search over networks costs beside their training steps: six candidates in three folds.
 
-From the seconds of a whole search its training steps are taken off: of each fit the number of steps,
-times its median step. What is left is everything else: building and tracing, the callbacks between steps and
+From the seconds of a whole search its training steps are taken off: of each fit the number of steps, times
+its median step. What is left is everything else: building and tracing, the callbacks between steps and
 epochs, the alarm after each fit, predicting and scoring the held-out fold, and scikit-learn. Half of the
-candidates have another architecture. Every round is a fresh process, in which TensorFlow is imported before the clock
-starts, so that tracing is in all of them. The share gets smaller with more epochs; the default is 30 or more.
+candidates have another architecture. Every round is a fresh process, in which TensorFlow is imported before
+the clock starts, so that tracing is in all of them. The share gets smaller with more epochs; the default is
+30 or more.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def main() -> None:
     shares = [each["search"] / each["steps"] - 1 for each in rounds]
     work = f"CNN grid, {N_CANDIDATES} candidates x {N_FOLDS} folds, {arguments.patches} patches"
     slow = median(each["tracing and slow steps"] / each["steps"] for each in rounds)
-    note = f"share of the steps' seconds at {arguments.epochs} epochs a fit; {slow:.3f} is tracing and slow steps"
+    note = f"share of the steps' time, {arguments.epochs} epochs a fit; {slow:.3f} of it is tracing and slow steps"
     bar = Comparison(f"{work}: beside the steps", "a bar", "", shares, bar=f"at most {BAR}", note=note)
     report(arguments.json, [bar], rounds=rounds)
 

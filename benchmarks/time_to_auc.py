@@ -1,13 +1,14 @@
 """Seconds to the AUC that a notebook's network reaches at its best: our default network against it.
 
 Validation patients are from the training part of the first outer fold only, so that nothing is learned about
-the patients that are reported elsewhere. The notebook's network is what tutorials of this data set have: three
-convolutions with pooling, a dense layer of 128, dropout, Adam at 0.001, images divided by 255, flips. The
-target is its best validation AUC, smoothed over three epochs, in each round. Both clocks run from the call of
-`fit` on, tracing included, and stand still while the validation part is scored.
+the patients that are reported elsewhere. The notebook's network is what tutorials of this data set have:
+three convolutions with pooling, a dense layer of 128, dropout, Adam at 0.001, images divided by 255, flips.
+The target is its best validation AUC, smoothed over three epochs, in each round. Both clocks run from the
+call of `fit` on, tracing included, and stand still while the validation part is scored.
 
-Ours trains with its defaults but for the number of epochs, along which the learning rate falls: it is fitted with 2, 4, 8, ... epochs, until a fit reaches the target. The seconds of the fits that fell short
-count as well, each with its tracing.
+Ours trains with its defaults but for the number of epochs, along which the learning rate falls: it is fitted
+with 2, 4, 8, ... epochs, until a fit reaches the target. The seconds of the fits that fell short count as
+well, each with its tracing.
 """
 
 from __future__ import annotations
@@ -150,9 +151,7 @@ def main() -> None:
     data = read(arguments.data, arguments.every)
     parts = split(data)
     patients = [len(set(data.patients[part])) for part in parts]
-    print(
-        f"{len(parts[0])} patches of {patients[0]} patients to train on, {patients[1]} patients to validate on"
-    )
+    print(f"{len(parts[0])} patches of {patients[0]} patients to train on, {patients[1]} to validate on")
     rounds, curves = [], []
     for seed in range(arguments.rounds):
         curve = notebook_curve(data, parts, arguments.epochs, seed)
