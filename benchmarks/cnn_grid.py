@@ -94,7 +94,7 @@ def main() -> None:
     shares = [each["search"] / each["steps"] - 1 for each in rounds]
     work = f"CNN grid, {N_CANDIDATES} candidates x {N_FOLDS} folds, {arguments.patches} patches"
     slow = median(each["tracing and slow steps"] / each["steps"] for each in rounds)
-    note = f"share of the steps' time, {arguments.epochs} epochs a fit; {slow:.3f} of it is tracing and slow steps"
+    note = f"share of their time, {arguments.epochs} epochs a fit; {slow:.3f} of it tracing and slow steps"
     bar = Comparison(f"{work}: beside the steps", "a bar", "", shares, bar=f"at most {BAR}", note=note)
     report(arguments.json, [bar], rounds=rounds)
 
