@@ -153,10 +153,10 @@ def compare(runs: dict[str, list[tuple[float, float]]], arguments: argparse.Name
     rates = {name: [rate for rate, _ in of_name] for name, of_name in runs.items()}
     ours = median(rates[OURS]) * each_patch
     note = (
-        f"{each_patch / 1e6:.0f} million operations a patch, {ours / 1e9:.0f} of {limit / 1e9:.0f} billion a "
-        f"second that a matrix product reaches; first fit {runs[OURS][0][1]:.1f} s"
+        f"filters {DEFAULTS.filters}, {each_patch / 1e6:.0f} million operations a patch, {ours / 1e9:.0f} of "
+        f"{limit / 1e9:.0f} billion a second by a matrix product; first fit {runs[OURS][0][1]:.1f} s"
     )
-    work = f"training, patches of {arguments.image_size} px, filters {DEFAULTS.filters}"
+    work = f"CNN training, {arguments.image_size} px"
     return [
         Comparison(work, name, "patches/s", rates[OURS], theirs, BARS.get(name, ""), note * (name == KERAS))
         for name, theirs in rates.items()
