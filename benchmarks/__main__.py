@@ -11,14 +11,15 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the scripts run from anywhere, and import each other by their bare names
 
-from _comparison import Comparison, report  # noqa: E402
-from _report import print_machine  # noqa: E402
+from _comparison import Comparison, print_comparisons  # noqa: E402
+from _plot import plot  # noqa: E402
+from _report import machine, print_machine, versions, write_json  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Benchmark:
 
 
 SUITE: tuple[Benchmark, ...] = (
+    Benchmark(
+        "cnn_speed", "How fast does a network train?", ("--patches", "512", "--epochs", "2", "--rounds", "2")
+    ),
+    Benchmark("time_to_auc", "How long to the same AUC?", ("--every", "4", "--rounds", "1"), True),
+    Benchmark(
+        "cnn_grid",
+        "What does a search over networks cost beside its steps?",
+        ("--epochs", "2", "--rounds", "1"),
+    ),
     Benchmark("import_time", "How long does the import take?", ("--repeats", "2")),
     Benchmark(
         "predict_speed",
@@ -81,6 +91,14 @@ def read(file: Path) -> list[Comparison]:
     return [Comparison(**each) for each in found.get("comparisons", [])]
 
 
+def known(name: str) -> str:
+    """Refuse a name that the suite does not have."""
+    names = [benchmark.name for benchmark in SUITE]
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"{name!r} is not in the suite. Expected any of {', '.join(names)}.")
+    return name
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -88,17 +106,25 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", help="run these only", metavar="NAME")
+    parser.add_argument("names", nargs="*", type=known, help="run these only", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="name the benchmarks, and run nothing")
     parser.add_argument("--data", type=Path, help="folder of real patches, as of the IDC breast set")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks-out"), help="folder for the JSON files")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks-out"), help="folder for JSON and plot")
     parser.add_argument("--quick", action="store_true", help="rough numbers in minutes")
-    arguments = parser.parse_args()
-    known = [benchmark.name for benchmark in SUITE]
-    unknown = [name for name in arguments.names if name not in known]
-    if unknown:
-        parser.error(f"not in the suite: {', '.join(unknown)}; expected any of {', '.join(known)}")
-    return arguments
+    return parser.parse_args()
+
+
+def save(out: Path, comparisons: list[Comparison], failed: list[str]) -> None:
+    """Write suite.json and, where matplotlib is installed, suite.svg."""
+    gathered = [{**asdict(each), "verdict": each.verdict} for each in comparisons]
+    facts = {"comparisons": gathered, "failed": failed, "machine": machine(), "versions": versions()}
+    write_json(out / "suite.json", facts)
+    if not comparisons:
+        return
+    try:
+        plot(comparisons, out / "suite.svg")
+    except ImportError as error:
+        print(f"No plot ({error}). Install histoclf[benchmarks].")
 
 
 def main() -> None:
@@ -113,9 +139,10 @@ def main() -> None:
     found = {each.name: run(each, arguments.data, arguments.out, arguments.quick) for each in chosen}
     print("\n== All together")
     print_machine()
-    failed = [name for name, several in found.items() if several is None]
     comparisons = [each for several in found.values() for each in several or []]
-    report(arguments.out / "suite.json", comparisons, failed=failed)
+    print_comparisons(comparisons)
+    failed = [name for name, several in found.items() if several is None]
+    save(arguments.out, comparisons, failed)
     if failed:
         raise SystemExit(f"Failed or left out: {', '.join(failed)}.")
 

@@ -47,13 +47,17 @@ class Comparison:
         return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
     @property
+    def limit(self) -> float:
+        """The number in `bar`."""
+        return float(self.bar.removeprefix("at least ").removeprefix("at most "))
+
+    @property
     def verdict(self) -> str:
         """Say whether the median is within the bar: "met", "missed", or "" without a bar."""
         if not self.bar:
             return ""
-        side, _, number = self.bar.rpartition(" ")
         value = median(self.values)
-        met = value <= float(number) if side == "at most" else value >= float(number)
+        met = value <= self.limit if self.bar.startswith("at most ") else value >= self.limit
         return "met" if met else "missed"
 
 

@@ -6,8 +6,8 @@ has seen before, since embeddings are remembered. Loading is timed in fresh proc
 that only import TensorFlow, and with processes that load the same network from Keras' own file.
 
 A patch's probabilities do not depend on its company, to the last bit: one patch is computed in a batch of a
-fixed size, filled up with black ones. So under Keras one patch costs as much as 16; OpenVINO computes patches
-one by one.
+fixed size, filled up with black ones. So under Keras one patch costs as much as 16, or 64 of the histology
+backbone; OpenVINO computes patches one by one.
 """
 
 from __future__ import annotations

@@ -63,7 +63,17 @@ def test_the_environment_satisfies_every_bound(setup_cfg):
 
 def test_only_extras_hold_what_is_optional(setup_cfg):
     extras = setup_cfg["options.extras_require"]
-    assert set(extras) == {"openvino", "onnx", "hub", "report", "cleanlab", "test", "docs", "dev"}
+    assert set(extras) == {
+        "openvino",
+        "onnx",
+        "hub",
+        "report",
+        "cleanlab",
+        "benchmarks",
+        "test",
+        "docs",
+        "dev",
+    }
     assert "histoclf[test,docs]" in extras["dev"]
 
 

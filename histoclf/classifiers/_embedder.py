@@ -77,8 +77,9 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         files, and Keras otherwise; they agree to about 1e-5. "openvino-bf16" is faster still on CPUs that
         have bfloat16, and wrong by several per cent.
     batch_size : int or "auto", default="auto"
-        Images per forward pass of Keras; "auto" is 16, or 64 with a GPU. Fewer ones are filled up to that
-        number, so that an embedding does not depend on the company of its patch.
+        Images per forward pass of Keras; "auto" is 16, or 64 for "histology", which has little work with each
+        image, and with a GPU. Fewer ones are filled up to that number, so that an embedding does not depend
+        on the company of its patch.
     n_jobs : int, default=None
         Threads that decode files. None takes every core, or a worker's share of them in a parallel search.
     random_state : int, RandomState instance or None, default=None

@@ -224,8 +224,8 @@ def open_with_backbone(
     channels = choose_channels(estimator.channels, backbone, image_format.image_shape[2])
     backbone = replace(backbone, channels=channels)
     engine = choose_engine(estimator.engine, backbone)
-    extractor = Extractor(backbone, weights, image_format, engine, choose_batch_size(batch_size))
-    return image_format, source, extractor
+    n_at_a_time = choose_batch_size(batch_size, backbone)
+    return image_format, source, Extractor(backbone, weights, image_format, engine, n_at_a_time)
 
 
 class BackboneHolder:

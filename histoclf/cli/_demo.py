@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histoclf.classifiers._cnn import HistoCNNClassifier
+from histoclf.classifiers._transfer import HistoTransferClassifier
 from histoclf.cli._network import load_network
 from histoclf.cli._predict import write_predictions
 from histoclf.datasets._synthetic import make_patches
@@ -42,7 +42,7 @@ def _walk(folder: Path, args: argparse.Namespace) -> bool:
     print(f"1. Made {made.description}.")
     patches = find_patches(folder / "patches")
     print(f"2. Found {patches.description}")
-    classifier = HistoCNNClassifier(epochs=12, batch_size=32, random_state=args.seed)
+    classifier = HistoTransferClassifier("histology", random_state=args.seed)  # its weights are in the package
     load_network(args.quiet)
     print(f"3. Evaluating on patients never seen, in {_N_FOLDS} folds ...", flush=True)
     evaluation = evaluate(

@@ -43,6 +43,9 @@ class Application:
         What the weights are called that it was published with.
     smallest_side : int
         Pixels to which smaller images are enlarged where no size is given.
+    batch_size : int
+        Images per forward pass of Keras on a CPU: the fewest with which many patches take no longer. A
+        network with little work for each image needs more of them.
     """
 
     factory: str
@@ -53,6 +56,7 @@ class Application:
     layers: tuple[str, ...] = ()
     weights: str = "imagenet"
     smallest_side: int = 96
+    batch_size: int = 16
 
 
 POOLINGS = ("avg", "max", "avg+max")
@@ -68,7 +72,7 @@ _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 # better histology network gets a name of its own.
 APPLICATIONS = {
     "histology": Application(
-        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", smallest_side=64
+        "", "none", 1.04, _BSD, layers=("middle", "top"), weights="histology", smallest_side=64, batch_size=64
     ),
     "mobilenet": Application("MobileNet", "tf", 13.1, _APACHE, True, ("conv_pw_5_relu", "conv_pw_11_relu")),
     "mobilenet_v2": Application("MobileNetV2", "tf", 9.4, _APACHE, True, _V2_LAYERS),
@@ -199,8 +203,18 @@ def choose_channels(channels: str, backbone: Backbone, n_channels: int) -> str:
 
 def smallest_side(backbone: Backbone) -> int:
     """Tell to how many pixels a side smaller images are enlarged for a backbone, where no size is given."""
-    known = APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
+    known = _known(backbone)
     return Application.smallest_side if known is None else known.smallest_side
+
+
+def usual_batch_size(backbone: Backbone) -> int:
+    """Tell how many images go through a backbone at a time on a CPU, where nobody says."""
+    known = _known(backbone)
+    return Application.batch_size if known is None else known.batch_size
+
+
+def _known(backbone: Backbone) -> Application | None:
+    return APPLICATIONS.get(backbone.name) if backbone.kind == "application" else None
 
 
 def choose_weights(weights: Any, name: str) -> Any:

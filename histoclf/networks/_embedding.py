@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from histoclf.networks._backbones import build_features
-from histoclf.networks._catalogue import Backbone
-from histoclf.networks._engine import borrow_engine, chunk_size
+from histoclf.networks._catalogue import Backbone, usual_batch_size
+from histoclf.networks._engine import CHUNK_ON_GPU, borrow_engine
 from histoclf.networks._layers import Haematoxylin, PoolBoth, Preprocess, ToPixels
 from histoclf.networks._optional import is_installed, require
 from histoclf.networks._runtime import on_gpu
@@ -132,9 +132,11 @@ def choose_engine(engine: str, backbone: Backbone) -> str:
     return engine
 
 
-def choose_batch_size(batch_size: int | str) -> int:
-    """Turn "auto" into the images per forward pass of Keras that suit this machine."""
-    return chunk_size() if batch_size == "auto" else int(batch_size)
+def choose_batch_size(batch_size: int | str, backbone: Backbone) -> int:
+    """Turn "auto" into the images per forward pass of Keras that suit machine and backbone."""
+    if batch_size != "auto":
+        return int(batch_size)
+    return CHUNK_ON_GPU if on_gpu() else usual_batch_size(backbone)
 
 
 @cache  # reading it takes as long as a small network

@@ -26,7 +26,9 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
     def call(self, inputs: Any) -> Any:
         """Normalise a batch."""
-        return _normalise(inputs, self.gamma, self.beta, self.groups, self.epsilon)
+        maps = tf.cast(inputs, "float32")  # whatever the layer computes in: these are long sums
+        normalised = _normalise(maps, self.gamma, self.beta, self.groups, self.epsilon)
+        return tf.cast(normalised, self.compute_dtype)
 
 
 def _normalise(maps: Any, gamma: Any, beta: Any, n_groups: int, epsilon: float) -> Any:

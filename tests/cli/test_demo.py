@@ -10,17 +10,12 @@ from histoclf.datasets import make_patches
 
 
 def test_the_whole_way_is_gone(tmp_path, monkeypatch, capsys):
-    """On fewer and smaller patches, with a model that need not be good."""
+    """On fewer and smaller patches."""
 
     def make_few(**params):
         return make_patches(**params | {"n_patients": 4, "patches_per_patient": 10, "image_size": 16})
 
-    def make_tiny(**params):
-        return classifier(**params | {"epochs": 1, "filters": (4,)})
-
-    classifier = _demo.HistoCNNClassifier
     monkeypatch.setattr(_demo, "make_patches", make_few)
-    monkeypatch.setattr(_demo, "HistoCNNClassifier", make_tiny)
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -45,4 +40,4 @@ def test_the_demo_takes_less_than_90_seconds_of_work_and_beats_colour(child_env)
     assert "oneDNN" not in done.stderr
 
 
-ROWS = ("HistoCNNClassifier", "mean colour")
+ROWS = ("HistoTransferClassifier", "mean colour")

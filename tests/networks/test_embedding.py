@@ -9,8 +9,15 @@ import pytest
 from histoclf.exceptions import MissingDependencyError
 from histoclf.networks import _embedding, _optional
 from histoclf.networks._backbones import load_into, resolve_backbone
-from histoclf.networks._catalogue import APPLICATIONS
-from histoclf.networks._embedding import EmbeddingSpec, choose_engine, engine_version, make_runner
+from histoclf.networks._catalogue import APPLICATIONS, Backbone
+from histoclf.networks._embedding import (
+    AtRest,
+    EmbeddingSpec,
+    choose_batch_size,
+    choose_engine,
+    engine_version,
+    make_runner,
+)
 from histoclf.networks._layers import Haematoxylin
 from tests.networks.tiny_networks import IMAGES, tiny_network, trained_network
 
@@ -208,3 +215,23 @@ def test_an_engine_is_named_with_its_version():
     name, version = engine_version("keras").split()
     assert name == "keras"
     assert version[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("name", "on_gpu", "expected"),
+    [("histology", False, 64), ("mobilenet", False, 16), ("mobilenet", True, 64)],
+)
+def test_auto_is_a_batch_that_suits_backbone_and_machine(monkeypatch, name, on_gpu, expected):
+    monkeypatch.setattr(_embedding, "on_gpu", lambda: on_gpu)
+    backbone = Backbone("application", name, (), "", (), "none", "", None, digest="")
+    assert choose_batch_size("auto", backbone) == expected
+    assert choose_batch_size(5, backbone) == 5
+    own = replace(backbone, kind="keras", name="histology")  # of the user's, by that name
+    assert choose_batch_size("auto", own) == (64 if on_gpu else 16)
+
+
+def test_a_backbone_at_rest_tells_its_shapes():
+    images = keras.Input((16, 16, 3))
+    network = tiny_network()
+    expected = network.compute_output_spec(images)
+    assert AtRest(network)(images).shape == expected.shape
