@@ -25,7 +25,7 @@ LICENCES = {
     "histoclf.datasets.make_patches": "BSD-3-Clause (made by this package)",
 }
 _SMALLEST = {"idc": 30, "oral": 48}  # pixels of a crop's side, before it is enlarged
-_ORAL_CROPS = 8  # of each image: it is twenty times as large as a patch of breast
+_ORAL_CROPS = 16  # of each image: it is twenty times as large as a patch of breast
 _SYNTHETIC = ((64, 0), (96, 1))  # image_size and seed
 
 Facts = tuple[str, str, int, bool, int]  # source, group, number of the image, whether it is all of it, class

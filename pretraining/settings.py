@@ -74,5 +74,5 @@ CANDIDATES = {
     "all, labels": Settings(labels=0.3),
 }
 
-CHOSEN = "all, context, mild jitter"
-CHOSEN_EPOCHS = 20  # the comparison takes fewer, for time
+CHOSEN = "all, context, mild jitter, blur"
+CHOSEN_EPOCHS = 30  # the comparison takes fewer, for time
