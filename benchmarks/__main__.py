@@ -11,15 +11,15 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the scripts run from anywhere, and import each other by their bare names
 
-from _comparison import Comparison, print_comparisons  # noqa: E402
+from _comparison import Comparison, report  # noqa: E402
 from _plot import plot  # noqa: E402
-from _report import machine, print_machine, versions, write_json  # noqa: E402
+from _report import print_machine  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,10 @@ def run(benchmark: Benchmark, data: Path | None, out: Path, quick: bool) -> list
 def read(file: Path) -> list[Comparison]:
     """Read the comparisons of one script's JSON."""
     found = json.loads(file.read_text(encoding="utf-8"))
-    return [Comparison(**each) for each in found.get("comparisons", [])]
+    comparisons = found.get("comparisons", [])
+    for each in comparisons:
+        each.pop("verdict", None)  # it follows from the rest
+    return [Comparison(**each) for each in comparisons]
 
 
 def known(name: str) -> str:
@@ -115,10 +118,8 @@ def parse() -> argparse.Namespace:
 
 
 def save(out: Path, comparisons: list[Comparison], failed: list[str]) -> None:
-    """Write suite.json and, where matplotlib is installed, suite.svg."""
-    gathered = [{**asdict(each), "verdict": each.verdict} for each in comparisons]
-    facts = {"comparisons": gathered, "failed": failed, "machine": machine(), "versions": versions()}
-    write_json(out / "suite.json", facts)
+    """Print all, and write suite.json and, where matplotlib is installed, suite.svg."""
+    report(out / "suite.json", comparisons, failed=failed)
     if not comparisons:
         return
     try:
@@ -140,7 +141,6 @@ def main() -> None:
     print("\n== All together")
     print_machine()
     comparisons = [each for several in found.values() for each in several or []]
-    print_comparisons(comparisons)
     failed = [name for name, several in found.items() if several is None]
     save(arguments.out, comparisons, failed)
     if failed:

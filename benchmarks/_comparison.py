@@ -64,8 +64,8 @@ class Comparison:
 def report(path: Path | None, comparisons: list[Comparison], **more: Any) -> None:
     """Print the comparisons, and write them, with machine and versions, as JSON that the suite reads."""
     print_comparisons(comparisons)
-    found = {"comparisons": [asdict(each) for each in comparisons]}
-    write_json(path, {**found, **more, "machine": machine(), "versions": versions()})
+    found = [{**asdict(each), "verdict": each.verdict} for each in comparisons]
+    write_json(path, {"comparisons": found, **more, "machine": machine(), "versions": versions()})
 
 
 def print_comparisons(comparisons: list[Comparison]) -> None:

@@ -117,10 +117,10 @@ def network(image_size: int) -> tuple[Any, Any]:
     return images, layers.Dense(2)(x)
 
 
-def build_model(image_size: int, n_steps: int, jit_compile: Any = "auto") -> keras.Model:
+def build_model(image_size: int, n_steps: int) -> keras.Model:
     """Build and compile what the classifier's defaults say, as a script would."""
     model = keras.Model(*network(image_size))
-    compile_model(model, n_steps, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile)
+    compile_model(model, n_steps, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
 
@@ -133,7 +133,7 @@ def build_model_for_rows(image_size: int, n_steps: int) -> keras.Model:
     return model
 
 
-def compile_model(model: keras.Model, n_steps: int, loss: Any, jit_compile: Any = "auto") -> None:
+def compile_model(model: keras.Model, n_steps: int, loss: Any) -> None:
     """Compile with the classifier's optimizer and schedule."""
     warm_up = max(1, round(0.05 * n_steps))
     rate = keras.optimizers.schedules.CosineDecay(
@@ -141,7 +141,7 @@ def compile_model(model: keras.Model, n_steps: int, loss: Any, jit_compile: Any 
     )
     optimizer = keras.optimizers.Adam(rate, weight_decay=DEFAULTS.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=jit_compile)
+    model.compile(optimizer=optimizer, loss=loss)
 
 
 def n_steps(n_patches: int, epochs: int) -> int:

@@ -57,7 +57,7 @@ def build_fit(which: str) -> Callable[[], Any]:
     from scikeras.wrappers import KerasClassifier
 
     def new_model() -> Any:
-        return build_model(IMAGE_SIZE, n_steps(N_PATCHES, 1), False)
+        return build_model(IMAGE_SIZE, n_steps(N_PATCHES, 1))
 
     return lambda: KerasClassifier(new_model, epochs=1, batch_size=BATCH_SIZE, verbose=0).fit(
         images.copy(), labels

@@ -13,7 +13,7 @@ import numpy as np
 
 from histoclf.networks._backbones import build_features
 from histoclf.networks._catalogue import Backbone, usual_batch_size
-from histoclf.networks._engine import CHUNK_ON_GPU, borrow_engine
+from histoclf.networks._engine import borrow_engine, chunk_size
 from histoclf.networks._layers import Haematoxylin, PoolBoth, Preprocess, ToPixels
 from histoclf.networks._optional import is_installed, require
 from histoclf.networks._runtime import on_gpu
@@ -134,9 +134,7 @@ def choose_engine(engine: str, backbone: Backbone) -> str:
 
 def choose_batch_size(batch_size: int | str, backbone: Backbone) -> int:
     """Turn "auto" into the images per forward pass of Keras that suit machine and backbone."""
-    if batch_size != "auto":
-        return int(batch_size)
-    return CHUNK_ON_GPU if on_gpu() else usual_batch_size(backbone)
+    return chunk_size(usual_batch_size(backbone)) if batch_size == "auto" else int(batch_size)
 
 
 @cache  # reading it takes as long as a small network

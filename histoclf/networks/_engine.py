@@ -25,15 +25,15 @@ from histoclf.networks._runtime import on_gpu, python_random_kept, refuse_after_
 _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
 # Images per forward pass, always: a patch's probabilities do not depend on its company. A single patch
 # costs as much as a chunk, so this is the smallest number with which many patches take no longer.
-CHUNK, CHUNK_ON_GPU = 16, 64
+_CHUNK, _CHUNK_ON_GPU = 16, 64
 _IN_FLIGHT = 4  # forward passes at a time: while one waits for a small layer, another one computes
 
 Weights = list[np.ndarray]
 
 
-def chunk_size() -> int:
-    """Return the number of images per forward pass that suits this machine."""
-    return CHUNK_ON_GPU if on_gpu() else CHUNK
+def chunk_size(on_cpu: int = _CHUNK) -> int:
+    """Return the number of images per forward pass that suits this machine, given what suits its CPU."""
+    return _CHUNK_ON_GPU if on_gpu() else on_cpu
 
 
 class Engine:

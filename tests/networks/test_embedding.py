@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from histoclf.exceptions import MissingDependencyError
-from histoclf.networks import _embedding, _optional
+from histoclf.networks import _embedding, _engine, _optional
 from histoclf.networks._backbones import load_into, resolve_backbone
 from histoclf.networks._catalogue import APPLICATIONS, Backbone
 from histoclf.networks._embedding import (
@@ -222,7 +222,7 @@ def test_an_engine_is_named_with_its_version():
     [("histology", False, 64), ("mobilenet", False, 16), ("mobilenet", True, 64)],
 )
 def test_auto_is_a_batch_that_suits_backbone_and_machine(monkeypatch, name, on_gpu, expected):
-    monkeypatch.setattr(_embedding, "on_gpu", lambda: on_gpu)
+    monkeypatch.setattr(_engine, "on_gpu", lambda: on_gpu)
     backbone = Backbone("application", name, (), "", (), "none", "", None, digest="")
     assert choose_batch_size("auto", backbone) == expected
     assert choose_batch_size(5, backbone) == 5
