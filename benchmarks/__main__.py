@@ -54,6 +54,7 @@ SUITE: tuple[Benchmark, ...] = (
         "What does a search over networks cost beside its steps?",
         ("--epochs", "2", "--rounds", "1"),
     ),
+    Benchmark("decode", "How fast are image files read?", ("--images", "600", "--rounds", "2")),
     Benchmark("import_time", "How long does the import take?", ("--repeats", "2")),
     Benchmark(
         "predict_speed",

@@ -7,14 +7,16 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
+from joblib import cpu_count, effective_n_jobs, parallel_config
 from tqdm import tqdm
 
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
-from histoclf.io._decode import decode_image, probe_size, resize_image
+from histoclf.io._decode import decode_image, probe_size
 from histoclf.io._room import make_room
 
 _CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
@@ -199,24 +201,25 @@ def _decode_all(
 ) -> dict[str, str]:
     """Decode every file into its rows of `images`; the failures, in the order of the files."""
     chunks = [work[start : start + _CHUNK] for start in range(0, len(work), _CHUNK)]
-    # Threads, not processes: Pillow lets go of the interpreter lock, and all of them write into one array.
-    parallel = Parallel(n_jobs=_n_threads(n_jobs), backend="threading", return_as="generator", batch_size=1)
     failures: dict[str, str] = {}
-    with tqdm(total=len(work), desc="Reading images", unit="file", disable=verbose < 1) as bar:
-        for chunk, failed in zip(
-            chunks, parallel(delayed(_decode_chunk)(c, images) for c in chunks), strict=True
-        ):
+    # Threads, not processes: Pillow lets go of the interpreter lock, and all of them write into one array.
+    # Not joblib's: its dispatch took a third of the time of files of 50 pixels.
+    with (
+        tqdm(total=len(work), desc="Reading images", unit="file", disable=verbose < 1) as bar,
+        ThreadPoolExecutor(_n_threads(n_jobs), "histoclf-read") as pool,
+    ):
+        for chunk, failed in zip(chunks, pool.map(partial(_decode_chunk, images), chunks), strict=True):
             failures.update(failed)
             bar.update(len(chunk))
     return failures
 
 
-def _decode_chunk(chunk: Iterable[tuple[str, list[int]]], images: np.ndarray) -> dict[str, str]:
+def _decode_chunk(images: np.ndarray, chunk: Iterable[tuple[str, list[int]]]) -> dict[str, str]:
     failures: dict[str, str] = {}
     size = images.shape[1:3]
     for path, rows in chunk:
         try:
-            images[rows] = resize_image(decode_image(path), size)
+            images[rows] = decode_image(path, size)
         except ImageReadError as error:
             failures.update(error.failures)
     return failures

@@ -50,7 +50,9 @@ def test_images_are_loaded_and_resized_in_order(paths, n_jobs):
 
 def test_repeated_paths_are_decoded_once(paths, monkeypatch):
     decoded = []
-    monkeypatch.setattr(_store, "decode_image", lambda path: decoded.append(path) or decode_image(path))
+    monkeypatch.setattr(
+        _store, "decode_image", lambda path, size: decoded.append(path) or decode_image(path, size)
+    )
     loaded = load_patches([paths[0], paths[1], paths[0], paths[0]], image_size=(12, 10))
     assert sorted(decoded) == sorted(paths[:2])
     np.testing.assert_array_equal(loaded.images[0], loaded.images[2])
