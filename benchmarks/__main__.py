@@ -67,6 +67,7 @@ SUITE: tuple[Benchmark, ...] = (
         "Does the memory of a fit grow with the number of files?",
         ("--paths", "10000", "50000", "--only", "CNN, working_memory=64", "frozen"),
     ),
+    Benchmark("scale", "How does time grow with the number of patches?", ("--sizes", "250", "1000")),
 )
 
 

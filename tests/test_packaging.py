@@ -67,6 +67,8 @@ def test_only_extras_hold_what_is_optional(setup_cfg):
         "openvino",
         "onnx",
         "hub",
+        "dask",
+        "ray",
         "report",
         "cleanlab",
         "benchmarks",
