@@ -9,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from math import log
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from typing import Any
 
 from joblib import cpu_count
@@ -92,3 +93,8 @@ def print_machine() -> None:
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Write the median, and the smallest and largest value."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def power(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Fit the power of the size with which seconds grow: the slope through their logarithms."""
+    return linear_regression([log(size) for size in sizes], [log(took) for took in seconds]).slope

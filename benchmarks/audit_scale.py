@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _report import in_fresh_process, print_machine, print_table, versions, write_json
+from _report import in_fresh_process, power, print_machine, print_table, versions, write_json
 from PIL import Image
 
 from histoclf import find_duplicates, find_patches
@@ -79,8 +79,8 @@ def main() -> None:
     rows = [[f"{value:,.0f}" for value in result.values()] for result in results]
     print_table(list(results[0]), rows)
     if len(results) > 1:
-        sizes, seconds = (np.log([result[name] for result in results]) for name in ("patches", "seconds"))
-        print(f"seconds grow as the size to the power of {np.polyfit(sizes, seconds, 1)[0]:.2f}")
+        sizes, seconds = ([result[name] for result in results] for name in ("patches", "seconds"))
+        print(f"seconds grow as the size to the power of {power(sizes, seconds):.2f}")
     write_json(arguments.json, {"versions": versions(), "results": results})
 
 

@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     arguments = parser.parse_args()
-    # Started before any thread is, as a fork must be.
+    # Not a fork: Keras' threads would not survive it.
     with multiprocessing.get_context("forkserver").Pool(cpu_count()) as pool, TemporaryDirectory() as folder:
         print_machine()
         found = []

@@ -23,12 +23,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from _comparison import Comparison, report
+from _many_files import list_files, write_files
 from _report import in_fresh_process, print_machine
 from _resident import Peak, highest_resident_mb
 
-SIDE, N_PICTURES = 50, 5000  # pixels; different pictures, of which each file is one with a number behind it
 BAR = "at most 1.1"
 CNN = ("HistoCNNClassifier", {"filters": [8], "epochs": 1, "augmentation": None, "batch_size": 256})
 FROZEN = (
@@ -43,22 +42,6 @@ FITS: dict[str, tuple[str, dict[str, Any], int]] = {
 }
 
 
-def write_files(folder: str, n_files: int) -> None:
-    """Write PNGs; decoders ignore what stands behind the end of a picture, and the content is another one."""
-    from histoclf import make_patches
-    from histoclf.io import save_patches
-
-    made = make_patches(n_patients=10, patches_per_patient=N_PICTURES // 10, image_size=SIDE, random_state=0)
-    with TemporaryDirectory() as pictures:
-        saved = save_patches(made.images, made.labels, made.groups, made.coords, pictures)
-        contents = [Path(path).read_bytes() for path in saved]
-    codes = (made.labels == made.classes[1]).astype(int)
-    for number in range(n_files):
-        picture = number % len(contents)
-        file = Path(folder, f"{number:07d}_{codes[picture]}.png")
-        file.write_bytes(contents[picture] + number.to_bytes(4, "big"))
-
-
 def fit_and_print(name: str, folder: str, n_paths: int) -> None:
     """Run in the fresh process: print the highest points and the time."""
     import sklearn
@@ -66,10 +49,7 @@ def fit_and_print(name: str, folder: str, n_paths: int) -> None:
     import histoclf
 
     cls, params, budget = FITS[name]
-    files = sorted(Path(folder).iterdir())[:n_paths]
-    labels = np.array([int(file.stem[-1]) for file in files])
-    paths = np.array([str(file) for file in files], dtype=object)
-    del files
+    paths, labels = list_files(folder, n_paths)
     estimator = getattr(histoclf, cls)(random_state=0, **params)
     start = time.perf_counter()
     with sklearn.config_context(working_memory=budget), warnings.catch_warnings(), Peak() as peak:

@@ -1,6 +1,6 @@
 """To which power of their number do patches cost time, from files: to fit and to predict; and how long.
 
-Different synthetic PNGs of 50 px, so that nothing is computed once for two of them. After a small fit that
+PNGs of 50 px with contents of their own, so that nothing is computed once for two. After a small fit that
 builds and traces, each work is timed at each size; embeddings are forgotten before each. The exponent is the
 slope of a straight line through the logarithms. The estimates for larger sets start from the time at the
 largest size and grow with the exponent, or in proportion where the exponent is below 1: what does not grow
@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from _comparison import Comparison, report
 from _frozen_peer import forget_embeddings
-from _report import print_machine, print_table
+from _many_files import list_files, write_files
+from _report import power, print_machine, print_table
+from sklearn.utils import shuffle
 
-from histoclf import HistoCNNClassifier, HistoTransferClassifier, make_patches
+from histoclf import HistoCNNClassifier, HistoTransferClassifier
 from histoclf.exceptions import CollapsedModelWarning
-from histoclf.io import save_patches
 
-SIDE = 50
 BAR = 1.1
 ESTIMATES = (277_524, 1_000_000)  # the whole IDC set, and a set of a large laboratory
 WARM_UP = 64
@@ -34,67 +34,46 @@ WARM_UP = 64
 Works = dict[str, Callable[[np.ndarray, np.ndarray], Any]]
 
 
-def write(n_patches: int, folder: str) -> tuple[np.ndarray, np.ndarray]:
-    """Write so many different patches; their paths and labels, shuffled."""
-    made = make_patches(
-        n_patients=16, patches_per_patient=-(-n_patches // 16), image_size=SIDE, random_state=0
-    )
-    paths = save_patches(made.images, made.labels, made.groups, made.coords, folder)
-    order = np.random.default_rng(0).permutation(len(paths))[:n_patches]
-    return np.array(paths, dtype=object)[order], made.labels[order]
-
-
-def build_works(paths: np.ndarray, labels: np.ndarray) -> Works:
-    """Fit on a few, so that networks are built; and say what is timed."""
-    frozen = HistoTransferClassifier("histology").fit(paths, labels)
-    HistoCNNClassifier(epochs=1, early_stopping=False, random_state=0).fit(paths, labels)
-
-    def fit_frozen(paths: np.ndarray, labels: np.ndarray) -> None:
-        forget_embeddings()
-        HistoTransferClassifier("histology").fit(paths, labels)
-
-    def predict(paths: np.ndarray, labels: np.ndarray) -> None:
-        forget_embeddings()
-        frozen.predict_proba(paths)
-
-    def fit_cnn(paths: np.ndarray, labels: np.ndarray) -> None:
-        HistoCNNClassifier(epochs=1, early_stopping=False, random_state=0).fit(paths, labels)
-
+def build_works() -> Works:
+    """Say what is timed, in this order: a fit comes before its prediction."""
+    frozen = HistoTransferClassifier("histology")
+    cnn = HistoCNNClassifier(epochs=1, early_stopping=False, random_state=0)
     return {
-        'fit, HistoTransferClassifier("histology")': fit_frozen,
-        "predict_proba of it": predict,
-        "fit, HistoCNNClassifier, one epoch": fit_cnn,
+        'fit, HistoTransferClassifier("histology")': frozen.fit,
+        "predict_proba of it": lambda paths, labels: frozen.predict_proba(paths),
+        "fit, HistoCNNClassifier, one epoch": cnn.fit,
     }
 
 
 def measure(sizes: list[int], rounds: int) -> dict[str, list[list[float]]]:
     """Return the seconds of each work: for each round, one number for each size."""
+    works = build_works()
+    seconds: dict[str, list[list[float]]] = {name: [] for name in works}
     with TemporaryDirectory() as folder:
-        paths, labels = write(max(sizes), folder)
-        works = build_works(paths[:WARM_UP], labels[:WARM_UP])
-        seconds: dict[str, list[list[float]]] = {name: [] for name in works}
+        write_files(folder, sizes[-1])
+        paths, labels = shuffle(*list_files(folder, sizes[-1]), random_state=0)
+        for work in works.values():  # builds networks, and traces
+            work(paths[:WARM_UP], labels[:WARM_UP])
         for _ in range(rounds):
             for name, work in works.items():
-                took = []
-                for size in sizes:
-                    start = time.perf_counter()
-                    work(paths[:size], labels[:size])
-                    took.append(time.perf_counter() - start)
-                seconds[name].append(took)
-                print(name, [f"{s:.2f} s" for s in took], flush=True)
+                seconds[name].append([time_one(work, paths[:size], labels[:size]) for size in sizes])
+                print(name, [f"{took:.2f} s" for took in seconds[name][-1]], flush=True)
     return seconds
 
 
-def exponent(sizes: list[int], seconds: list[float]) -> float:
-    """Fit the power with which seconds grow."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+def time_one(work: Callable[[np.ndarray, np.ndarray], Any], paths: np.ndarray, labels: np.ndarray) -> float:
+    """Do it once, with nothing embedded before; seconds."""
+    forget_embeddings()
+    start = time.perf_counter()
+    work(paths, labels)
+    return time.perf_counter() - start
 
 
 def estimate(sizes: list[int], seconds: list[list[float]], wanted: int) -> float:
     """Extrapolate to a larger set; seconds."""
     largest = float(np.median([took[-1] for took in seconds]))
-    power = float(np.median([exponent(sizes, took) for took in seconds]))
-    return largest * (wanted / sizes[-1]) ** max(1.0, power)
+    grows = float(np.median([power(sizes, took) for took in seconds]))
+    return largest * (wanted / sizes[-1]) ** max(1.0, grows)
 
 
 def parse() -> argparse.Namespace:
@@ -135,7 +114,7 @@ def main() -> None:
             f"power of the number of patches, {sizes[0]:,} to {sizes[-1]:,}: {name}",
             "a bar",
             "",
-            [exponent(sizes, took) for took in rounds],
+            [power(sizes, took) for took in rounds],
             bar=f"at most {BAR}",
         )
         for name, rounds in seconds.items()

@@ -32,13 +32,14 @@ def dask_client():
 
 @pytest.fixture(scope="module")
 def ray_runtime():
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # no token in the home of whoever runs the tests
     ray = pytest.importorskip("ray")
     joblib_engine = pytest.importorskip("ray.util.joblib")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    joblib_engine.register_ray()
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # no token in the home of whoever runs the tests
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+        joblib_engine.register_ray()
+        yield
+        ray.shutdown()
 
 
 @pytest.fixture(params=["dask", "ray"])
@@ -67,14 +68,19 @@ def search(patches, memory, scoring="balanced_accuracy"):
     )
 
 
+@pytest.fixture(scope="module")
+def alone(patches):
+    """The search in one process."""
+    return search(patches, None)
+
+
 def test_work_is_done_in_other_processes(engine):
     with joblib.parallel_config(**engine):
         found = joblib.Parallel(n_jobs=2)(joblib.delayed(os.getpid)() for _ in range(4))
     assert os.getpid() not in found
 
 
-def test_a_search_gives_the_same_as_one_process(engine, patches, tmp_path):
-    alone = search(patches, None)
+def test_a_search_gives_the_same_as_one_process(engine, patches, alone, tmp_path):
     with joblib.parallel_config(**engine):
         spread = search(patches, tmp_path)
     np.testing.assert_array_equal(spread.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
@@ -95,7 +101,7 @@ def test_cross_validation_of_a_network_gives_the_same_as_one_process(engine, pat
     np.testing.assert_array_equal(spread, alone)
 
 
-def test_a_killed_worker_costs_its_own_work_only(engine, patches, tmp_path):
+def test_a_killed_worker_costs_its_own_work_only(engine, patches, alone, tmp_path):
     fatal, calls = tmp_path / "fatal", tmp_path / "calls"
     calls.mkdir()
     driver = os.getpid()
@@ -109,7 +115,6 @@ def test_a_killed_worker_costs_its_own_work_only(engine, patches, tmp_path):
         assert os.getpid() != driver
         os.kill(os.getpid(), signal.SIGKILL)
 
-    alone = search(patches, None)
     with joblib.parallel_config(**engine):
         spread = search(patches, tmp_path / "memory", scoring=score)
     assert fatal.exists()

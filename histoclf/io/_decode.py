@@ -24,8 +24,7 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 # file is a whole slide or an attack; Pillow's own limit is a global that any library may have switched off.
 MAX_PIXELS = 1024**3 // 12
 
-# Bytes read at once, a whole patch mostly: threads hand the interpreter lock over at each read, and with
-# files of 50 pixels that took longer than decoding.
+# Bytes read at once, a whole patch mostly: at each read threads hand the interpreter lock over.
 _BUFFER = 2**17
 
 _ORIENTATION = 0x0112  # the EXIF tag

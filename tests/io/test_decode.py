@@ -250,10 +250,9 @@ def test_only_uint8_is_written(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "1", "P", "I;16", "CMYK"])
 def test_a_size_gives_what_resizing_afterwards_gives(mode, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    image = (
-        Image.fromarray(noise[..., 0].astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(noise)
-    )
-    (image if mode == "I;16" else image.convert(mode)).save(tmp_path / "a.tif")
+    gray = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    image = gray if mode == gray.mode else Image.fromarray(noise).convert(mode)
+    image.save(tmp_path / "a.tif")
     for size in [(20, 15), (40, 30), (50, 60)]:
         expected = resize_image(decode_image(tmp_path / "a.tif"), size)
         np.testing.assert_array_equal(decode_image(tmp_path / "a.tif", size), expected)
