@@ -42,7 +42,8 @@ from histoclf.metrics._paired import accuracy_contributions, sign_flip_test
 
 ALL = "all"
 PACKAGED = str(files("histoclf") / "networks" / "weights" / "histology.npz")
-SCRATCH_SIDE = 96  # pixels, of other tissues: a network from scratch would take hours at their own size
+# Pixels, and ways to split, of other tissues: a network from scratch would take hours at their own size.
+SCRATCH_SIDE, SCRATCH_REPEATS = 96, 3
 EVERY_SHIFTED = 3  # of the test patches, those that are shown changed
 SPEED = {
     "ImageNet MobileNetV2 1.0, image, last layer": {
@@ -244,7 +245,7 @@ def run_tissues(root: Path, rows: list[Row], arguments: argparse.Namespace, resu
 def plan(row: Row, n_folds: int, arguments: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     """Say how often a row is scored on a set of other tissue, and with which parameters."""
     if row.name == SCRATCH:
-        return 1, {"image_size": SCRATCH_SIDE}
+        return SCRATCH_REPEATS, {"image_size": SCRATCH_SIDE}
     repeats = arguments.repeats if n_folds or row.random else 1  # nothing differs if one field is left out
     return repeats, {"weights": arguments.elsewhere} if row.is_ours else {}
 
