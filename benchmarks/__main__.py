@@ -67,6 +67,25 @@ SUITE: tuple[Benchmark, ...] = (
         "Does the memory of a fit grow with the number of files?",
         ("--paths", "10000", "50000", "--only", "CNN, working_memory=64", "frozen"),
     ),
+    Benchmark(
+        "embedding_speed",
+        "How fast are embeddings, computed and remembered, and how exact?",
+        ("--patches", "200", "--rounds", "2", "--networks", "mobilenet"),
+        True,
+    ),
+    Benchmark(
+        "transfer_grid",
+        "What does a search over frozen features cost?",
+        ("--patches", "400", "--rounds", "1", "--pipeline-rounds", "0"),
+        True,
+    ),
+    Benchmark(
+        "evaluate_cost",
+        "What does an evaluation cost beside one embedding pass?",
+        ("--patches", "400", "--rounds", "1"),
+        True,
+    ),
+    Benchmark("audit_scale", "How do the audit's time and memory grow?", ("--most", "2000"), True),
     Benchmark("scale", "How does time grow with the number of patches?", ("--sizes", "250", "1000")),
 )
 

@@ -2,7 +2,7 @@
 
 Patches are made by cutting the images of the given folders into tiles that do not overlap. Each size is
 measured in a process of its own. The tiles are different tissue, so that every pair found is an error, but
-for pictures that the folders hold more than once.
+for pictures that the folders hold more than once. The largest size is that of all tiles, or --most.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _report import in_fresh_process, power, print_machine, print_table, versions, write_json
+from _comparison import Comparison, report
+from _report import in_fresh_process, power, print_machine, print_table
 from PIL import Image
 
 from histoclf import find_duplicates, find_patches
 
+BAR = 1.2  # power
+SHARES = (8, 4, 2, 1)  # sizes are the largest one divided by these
 _EMPTY = 8.0  # gray levels: standard deviation below which a tile shows nothing
 
 
@@ -54,34 +57,52 @@ def measure(folders: list[Path], side: int, most: int, n_jobs: int) -> dict[str,
     }
 
 
-def main() -> None:
-    """Measure each size."""
+def compare(results: list[dict[str, float]]) -> list[Comparison]:
+    """Write the lines: the power, and what the largest size took."""
+    sizes, seconds = ([result[name] for result in results] for name in ("patches", "seconds"))
+    largest = results[-1]
+    note = f"{largest['MB']:.0f} MB at most, of which images {largest['MB of patches']:.0f}"
+    return [
+        Comparison(
+            f"audit, growth of the time from {sizes[0]:,} to {sizes[-1]:,} tiles",
+            "linear growth",
+            "power",
+            [power(sizes, seconds)],
+            bar=f"at most {BAR:g}",
+        ),
+        Comparison(f"audit of {sizes[-1]:,} tiles", "no peer", "s", [seconds[-1]], note=note),
+    ]
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, nargs="+", help="folders of images")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[6000, 12000, 24000, 50000])
+    parser.add_argument("--most", type=int, default=50_000, help="tiles at most (default: 50,000)")
     parser.add_argument("--side", type=int, default=32, help="pixels of a tile's side (default: 32)")
     parser.add_argument("--jobs", type=int, default=2, help="threads (default: 2)")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure each size."""
+    arguments = parse()
     if arguments.one:
-        print(json.dumps(measure(arguments.data, arguments.side, arguments.sizes[0], arguments.jobs)))
+        print(json.dumps(measure(arguments.data, arguments.side, arguments.most, arguments.jobs)))
         return
     print_machine()
+    settings = [*map(str, arguments.data), "--side", str(arguments.side), "--jobs", str(arguments.jobs)]
+    n_tiles = len(cut_tiles(arguments.data, arguments.side, arguments.most))
     results = []
-    for size in arguments.sizes:
-        settings = ["--sizes", str(size), "--side", str(arguments.side), "--jobs", str(arguments.jobs)]
-        folders = map(str, arguments.data)
-        results.append(in_fresh_process(sys.argv[0], *folders, *settings, "--one"))
+    for share in SHARES:
+        results.append(in_fresh_process(sys.argv[0], *settings, "--most", str(n_tiles // share), "--one"))
         print(results[-1], flush=True)
-    rows = [[f"{value:,.0f}" for value in result.values()] for result in results]
-    print_table(list(results[0]), rows)
-    if len(results) > 1:
-        sizes, seconds = ([result[name] for result in results] for name in ("patches", "seconds"))
-        print(f"seconds grow as the size to the power of {power(sizes, seconds):.2f}")
-    write_json(arguments.json, {"versions": versions(), "results": results})
+    print_table(list(results[0]), [[f"{value:,.0f}" for value in result.values()] for result in results])
+    report(arguments.json, compare(results), results=results)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ turns in one process, with the cache of embeddings emptied before each pass. The
 network, traces, converts and compiles, is reported apart and is no part of the rates. Errors are relative to
 the script's embeddings: the largest difference over the largest number, and the norm of all differences over
 that of all numbers (Frobenius).
+
+The same pass is timed again with the embeddings remembered: by the process, and by a folder (`memory=`).
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from _comparison import Comparison, report
 from _frozen_peer import (
     NETWORKS,
     Network,
@@ -27,7 +31,7 @@ from _frozen_peer import (
     read_files,
     weights_file,
 )
-from _report import machine, print_machine, print_table, spread, versions, write_json
+from _report import print_machine
 
 from histoclf import HistoEmbedder
 
@@ -35,7 +39,8 @@ SCRIPT = "Keras script"
 ENGINES = ("keras", *(("openvino", "openvino-bf16") if find_spec("openvino") else ()))
 BARS = {"mobilenet": 2.0, "mobilenet_v2": 2.0, "resnet50": 1.5}  # with OpenVINO, over the script
 KERAS_BAR = 1.0
-ERROR_BAR = 1e-4
+CACHE_BAR = 50.0
+COMPUTED, IN_MEMORY, IN_FOLDER = "computed", "found in memory", "found in a folder"
 RANDOM = ("resnet50",)  # its weights are 95 MB, and do not matter here
 
 Embed = Callable[[np.ndarray], np.ndarray]
@@ -47,7 +52,7 @@ def open_script(network: Network, weights: str, side: int) -> Embed:
     return lambda paths: model.predict(read_files(paths, side), verbose=0)
 
 
-def open_ours(network: Network, weights: str, side: int, engine: str) -> Embed:
+def open_ours(network: Network, weights: str, side: int, engine: str, memory: str | None = None) -> Embed:
     """Make an embedder."""
     return HistoEmbedder(
         network.backbone,
@@ -55,14 +60,16 @@ def open_ours(network: Network, weights: str, side: int, engine: str) -> Embed:
         weights=weights,
         image_size=side,
         engine=engine,
+        memory=memory,
         layers=None,  # the last one, and the image alone, as the script has it
         channels="rgb",
     ).fit_transform
 
 
-def timed(embed: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Time one pass, with no embedding known before."""
-    forget_embeddings()
+def timed(embed: Callable[[], np.ndarray], *, forget: bool = True) -> tuple[float, np.ndarray]:
+    """Time one pass, with no embedding known to the process before unless `forget` is False."""
+    if forget:
+        forget_embeddings()
     start = time.perf_counter()
     embeddings = embed()
     return time.perf_counter() - start, embeddings
@@ -89,52 +96,51 @@ def measure(network: Network, weights: str, paths: np.ndarray, side: int, rounds
     return runs
 
 
-def summarise(runs: dict[str, Any], network: Network, n_patches: int) -> dict[str, Any]:
-    """Reduce to rates, ratios to the script round by round, and errors."""
+def measure_cache(
+    network: Network, weights: str, paths: np.ndarray, side: int, rounds: int
+) -> dict[str, list[float]]:
+    """Take turns: seconds to compute the embeddings, to find them in memory, and in a folder."""
+    found: dict[str, list[float]] = {COMPUTED: [], IN_MEMORY: [], IN_FOLDER: []}
+    with TemporaryDirectory() as folder:
+        without, with_folder = (
+            open_ours(network, weights, side, "auto", memory) for memory in (None, folder)
+        )
+        timed(lambda: with_folder(paths))  # builds the network, and fills the folder
+        for _ in range(rounds):
+            found[COMPUTED].append(timed(lambda: without(paths))[0])
+            found[IN_MEMORY].append(timed(lambda: without(paths), forget=False)[0])
+            found[IN_FOLDER].append(timed(lambda: with_folder(paths))[0])
+    return found
+
+
+def compare(runs: dict[str, Any], work: str, network: Network, n_patches: int) -> list[Comparison]:
+    """Write one line for each engine: rates of later passes, and errors against the script."""
     script = runs[SCRIPT]
     truth = script["embeddings"].astype("float64")
-    bars = {"keras": KERAS_BAR, "openvino": BARS[network.backbone]}
-    rows = {}
-    for name, run in runs.items():
+    bars = {"keras": f"at least {KERAS_BAR:g}", "openvino": f"at least {BARS[network.backbone]:g}"}
+    found = []
+    for name in ENGINES:
+        run = runs[name]
         difference = run["embeddings"] - truth
-        rows[name] = {
-            "first pass": run["first pass"],
-            "seconds": run["seconds"],
-            "rates": [n_patches / seconds for seconds in run["seconds"]],
-            "ratios": [s / o for s, o in zip(script["seconds"], run["seconds"], strict=True)],
-            "bar": bars.get(name),
-            "largest error": float(np.abs(difference).max() / np.abs(truth).max()),
-            "error of the norm": float(np.linalg.norm(difference) / np.linalg.norm(truth)),
-        }
-    return rows
-
-
-def report(rows: dict[str, Any]) -> None:
-    """Print the table of one network."""
-    table = []
-    for name, row in rows.items():
-        ours = name != SCRIPT
-        table.append(
-            [
-                name,
-                f"{row['first pass']:.1f} s",
-                spread(row["rates"], 0),
-                spread(row["ratios"]) if ours else "",
-                f"{row['bar']:g}" if row["bar"] else "",
-                f"{row['largest error']:.1e}" if ours else "",
-                f"{row['error of the norm']:.1e}" if ours else "",
-            ]
+        note = (
+            f"first pass {run['first pass']:.1f} s, the script's {script['first pass']:.1f} s; largest error "
+            f"{np.abs(difference).max() / np.abs(truth).max():.1e}, of the norm "
+            f"{np.linalg.norm(difference) / np.linalg.norm(truth):.1e}"
         )
-    header = [
-        "",
-        "first pass",
-        "patches per second",
-        "over the script",
-        "bar",
-        "largest error",
-        "of the norm",
+        ours, theirs = ([n_patches / seconds for seconds in each["seconds"]] for each in (run, script))
+        of_engine = f"{work}, engine={name!r}"
+        found.append(Comparison(of_engine, SCRIPT, "patches/s", ours, theirs, bars.get(name, ""), note))
+    return found
+
+
+def compare_cache(seconds: dict[str, list[float]], work: str, n_patches: int) -> list[Comparison]:
+    """Write one line for each place where embeddings are found again."""
+    rates = {name: [n_patches / each for each in of_name] for name, of_name in seconds.items()}
+    bar = f"at least {CACHE_BAR:g}"
+    return [
+        Comparison(f"{work}, {name}", COMPUTED, "patches/s", rates[name], rates[COMPUTED], bar)
+        for name in (IN_MEMORY, IN_FOLDER)
     ]
-    print_table(header, table)
 
 
 def parse() -> argparse.Namespace:
@@ -157,18 +163,15 @@ def main() -> None:
     print_machine()
     paths = choose_patches(arguments.data, arguments.patches)[0]
     load_engines()
-    results: dict[str, Any] = {"error bar": ERROR_BAR, "machine": machine(), "versions": versions()}
+    side, found = arguments.image_size, []
     for key in arguments.networks:
-        network, side = NETWORKS[key], arguments.image_size
+        network = NETWORKS[key]
         with weights_file(network, None if key in RANDOM else "imagenet") as (weights, kind):
             runs = measure(network, weights, paths, side, arguments.rounds)
-        rows = summarise(runs, network, len(paths))
-        print(
-            f"\n{key}, {kind} weights, {len(paths)} files, {side} pixels (bar of the errors: {ERROR_BAR:g})"
-        )
-        report(rows)
-        results[key] = {"weights": kind, "rows": rows}
-        write_json(arguments.json, results)
+            cached = measure_cache(network, weights, paths, side, arguments.rounds)
+        work = f"{len(paths):,} files to embeddings of {key} ({kind} weights, {side} px)"
+        found += compare(runs, work, network, len(paths)) + compare_cache(cached, work, len(paths))
+    report(arguments.json, found)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _comparison import Comparison, report
 from _frozen_peer import choose_patches, load_engines
-from _report import in_fresh_process, machine, print_machine, print_table, spread, versions, write_json
+from _report import in_fresh_process, print_machine
 from transfer_grid import count_distinct, counted
 
 from histoclf import HistoEmbedder, HistoTransferClassifier, evaluate
@@ -71,6 +72,21 @@ def measure(arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     return runs
 
 
+def compare(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> Comparison:
+    """Write the line: seconds of both, and whether a patch was embedded twice."""
+    n_distinct = count_distinct(choose_patches(arguments.data, arguments.patches)[0])
+    first, seconds = runs[WHOLE][0], {name: [run["seconds"] for run in runs[name]] for name in RUNS}
+    return Comparison(
+        f"evaluate, {arguments.patches:,} files: 5 folds, learning curve, random split",
+        PASS,
+        "s",
+        seconds[WHOLE],
+        seconds[PASS],
+        f"at most {BAR:g}",
+        f"{first['fits']} fits; {first['images']} images through the backbone, {n_distinct} distinct files",
+    )
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -94,20 +110,8 @@ def main() -> None:
         print(json.dumps(RUNS[arguments.in_child](arguments)))
         return
     print_machine()
-    n_distinct = count_distinct(choose_patches(arguments.data, arguments.patches)[0])
     runs = measure(arguments)
-    rows = [
-        [name, spread([run["seconds"] for run in of_name], 1), str(of_name[0]["images"])]
-        for name, of_name in runs.items()
-    ]
-    print_table(["", "seconds", "images through the backbone"], rows)
-    ratios = [whole["seconds"] / once["seconds"] for whole, once in zip(runs[WHOLE], runs[PASS], strict=True)]
-    print(f"\nevaluate in passes: {spread(ratios)} (bar: {BAR:g}), {runs[WHOLE][0]['fits']} fits")
-    print(f"distinct files: {n_distinct}")
-    facts = {"patches": arguments.patches, "machine": machine(), "versions": versions()}
-    write_json(
-        arguments.json, {"ratios": ratios, "bar": BAR, "distinct files": n_distinct, "runs": runs, **facts}
-    )
+    report(arguments.json, [compare(arguments, runs)], runs=runs)
 
 
 if __name__ == "__main__":

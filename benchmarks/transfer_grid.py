@@ -21,11 +21,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+from _comparison import Comparison, report
 from _frozen_peer import NETWORKS, choose_patches, load_engines, read_files, weights_file
-from _report import in_fresh_process, machine, print_machine, print_table, spread, versions, write_json
+from _report import in_fresh_process, print_machine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
@@ -41,6 +43,7 @@ FOLDS = StratifiedGroupKFold(5, shuffle=True, random_state=0)
 BAR = 1.3
 GOAL = 5.0  # passes
 OURS, SCRIPT = "GridSearchCV(HistoTransferClassifier)", "one predict pass + the same heads"
+ONE_PASS = "the script's pass alone"
 PIPELINE, MEMORY = "Pipeline(HistoEmbedder, ...)", "Pipeline(HistoEmbedder, ..., memory=)"
 
 
@@ -183,37 +186,42 @@ def measure(arguments: argparse.Namespace, weights: str) -> dict[str, list[dict[
     return {name: of_name for name, of_name in runs.items() if of_name}
 
 
-def summarise(runs: dict[str, list[dict[str, Any]]], n_distinct: int) -> dict[str, Any]:
-    """Reduce to the ratios of the rounds, the counts, and how far the accuracies are apart."""
-    rounds = list(zip(runs[OURS], runs[SCRIPT], strict=True))
+def compare(
+    arguments: argparse.Namespace, kind: str, runs: dict[str, list[dict[str, Any]]]
+) -> list[Comparison]:
+    """Write one line for each peer; the pipelines may have run in fewer rounds than we."""
+    n_candidates = len(POOLINGS) * len(STRENGTHS)
+    work = (
+        f"search, {n_candidates} candidates x {FOLDS.n_splits} folds, {arguments.patches:,} files, frozen "
+        f"{arguments.network} ({kind} weights, {arguments.image_size} px)"
+    )
+    peers = {name: [run["seconds"] for run in of_name] for name, of_name in runs.items() if name != OURS}
+    peers[ONE_PASS] = [run["pass"] for run in runs[SCRIPT]]
+    bars = {SCRIPT: f"at most {BAR:g}", ONE_PASS: f"at most {GOAL:g}"}
+    notes = {SCRIPT: script_note(runs), ONE_PASS: count_note(arguments, runs)}
+    ours = [run["seconds"] for run in runs[OURS]]
+    return [
+        Comparison(work, name, "s", ours[: len(theirs)], theirs, bars.get(name, ""), notes.get(name, ""))
+        for name, theirs in peers.items()
+    ]
+
+
+def script_note(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Say what the script's time went to, and how far the accuracies of the same fits are apart."""
+    parts = [
+        f"{part} {median(run[part] for run in runs[SCRIPT]):.1f} s" for part in ("decode", "predict", "heads")
+    ]
+    rounds = zip(runs[OURS], runs[SCRIPT], strict=True)
     apart = [np.abs(np.subtract(ours["scores"], script["scores"])) for ours, script in rounds]
-    return {
-        "ratios": [ours["seconds"] / script["seconds"] for ours, script in rounds],
-        "bar": BAR,
-        "passes": [ours["seconds"] / script["pass"] for ours, script in rounds],
-        "goal": GOAL,
-        "distinct files": n_distinct,
-        "images through the backbone": [run["images"] for run in runs[OURS]],
-        "accuracy apart": {"mean": float(np.mean(apart)), "largest": float(np.max(apart))},
-    }
+    return f"{', '.join(parts)}; accuracies apart by {np.mean(apart):.4f}, at most {np.max(apart):.4f}"
 
 
-def report(runs: dict[str, list[dict[str, Any]]], result: dict[str, Any]) -> None:
-    """Print the table, and what it comes to."""
-    rows = []
-    for name, of_name in runs.items():
-        images = str(of_name[0]["images"]) if "images" in of_name[0] else ""
-        rows.append([name, spread([run["seconds"] for run in of_name], 1), images])
-        for part in ("decode", "predict", "heads") if name == SCRIPT else ():
-            rows.append([f"  {part}", spread([run[part] for run in of_name], 1), ""])
-    print_table(["", "seconds", "images through the backbone"], rows)
-    seen, n_distinct = result["images through the backbone"], result["distinct files"]
-    once = "exactly once" if set(seen) == {n_distinct} else f"NOT ONCE: {seen} images in the rounds"
-    print(f"\nsearch over script: {spread(result['ratios'])} (bar: {BAR})")
-    print(f"search in passes of the script: {spread(result['passes'])} (goal: {GOAL:g})")
-    print(f"each of {n_distinct} distinct files through the backbone: {once}")
-    apart = result["accuracy apart"]
-    print(f"accuracies of the same fits apart by {apart['mean']:.4f}, at most {apart['largest']:.4f}")
+def count_note(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Say how many images went through the backbone, of how many."""
+    n_distinct = count_distinct(choose_patches(arguments.data, arguments.patches)[0])
+    seen = {name: of_name[0]["images"] for name, of_name in runs.items() if name != SCRIPT}
+    counts = ", ".join(f"{name} {number}" for name, number in seen.items())
+    return f"images through the backbone, of {n_distinct} distinct files: {counts}"
 
 
 def parse() -> argparse.Namespace:
@@ -241,15 +249,9 @@ def main() -> None:
         print(json.dumps(RUNS[arguments.in_child](arguments)))
         return
     print_machine()
-    n_distinct = count_distinct(choose_patches(arguments.data, arguments.patches)[0])
     with weights_file(NETWORKS[arguments.network]) as (weights, kind):
-        print(f"{arguments.network} with {kind} weights at {arguments.image_size} pixels")
         runs = measure(arguments, weights)
-    result = summarise(runs, n_distinct)
-    report(runs, result)
-    settings = {"network": arguments.network, "weights": kind, "image_size": arguments.image_size}
-    facts = {"settings": settings, "machine": machine(), "versions": versions()}
-    write_json(arguments.json, {**result, "runs": runs, **facts})
+    report(arguments.json, compare(arguments, kind, runs), runs=runs)
 
 
 if __name__ == "__main__":
