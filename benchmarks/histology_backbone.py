@@ -35,6 +35,7 @@ from _report import machine, print_rst, spread, write_json
 from _rows import OURS, SCRATCH, Row, make_inputs, make_rows
 from _shifts import SHIFTS
 from _tissues import TISSUES, read_tissue, score_tissue, tissue_table
+from _unseen import add_unseen, digest, digests, read_unseen
 from idc_breast import SCORES, Data, Part, mean_and_spread, parts, pooled_scores, read, resume, scores
 
 from histoclf import HistoEmbedder
@@ -317,9 +318,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--parts", nargs="+", choices=("breast", "tissues", "speed"), default=["breast", "tissues"]
     )
-    parser.add_argument(
-        "--unseen", nargs="+", default=[], metavar="FILE=FOLDS", help="weights, and their folds"
-    )
+    add_unseen(parser)
     parser.add_argument(
         "--elsewhere", default=PACKAGED, metavar="FILE", help="weights for all else (default: ours)"
     )
@@ -341,20 +340,6 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def read_unseen(texts: list[str]) -> dict[int, str]:
-    """Read --unseen: the file for each fold."""
-    pairs = [text.rpartition("=") for text in texts]
-    found = {int(fold): file for file, _, folds in pairs for fold in folds.split(",")}
-    if texts and sorted(found) != [*range(5)]:
-        raise SystemExit(f"--unseen names files for the folds {sorted(found)}; expected 0 to 4, each once.")
-    return dict(sorted(found.items()))
-
-
-def digest(path: str) -> str:
-    """Name a file of weights by its content."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-
-
 def main() -> None:
     """Run what is missing, and print the tables."""
     arguments = parse()
@@ -362,10 +347,9 @@ def main() -> None:
     identity = {
         "inner": arguments.inner,
         "data": hashlib.sha256("\n".join(data.names).encode()).hexdigest(),
+        **digests(arguments.unseen),
     }
     # Of weights that are there: the rows of others may be run before.
-    if arguments.unseen:
-        identity["unseen"] = {str(fold): digest(path) for fold, path in arguments.unseen.items()}
     if Path(arguments.elsewhere).exists():
         identity["elsewhere"] = digest(arguments.elsewhere)
     results = Results(arguments.out, identity)

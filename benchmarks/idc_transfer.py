@@ -4,6 +4,9 @@ The folds, the scores and the baselines are those of `idc_breast.py`; every fit 
 slide context, and so is the mean colour. Results are written after every fold, and a run that is started
 again goes on where it stopped. With --inner the same is done inside each outer training part only, so that
 defaults can be chosen without a look at the patients that are reported.
+
+The backbone that comes with the package learned from patches of the same set: its rows are there only if
+`--unseen A.npz=0,1 B.npz=2,3,4` names weights that were made without the test patients of those folds.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from _report import print_table, write_json
+from _unseen import add_unseen, digests, read_unseen
 from idc_breast import (
     SCORES,
     Data,
@@ -41,12 +45,14 @@ from histoclf import (
 )
 from histoclf.evaluation import mean_colours
 
+HISTOLOGY = "histology"
 BACKBONES = {
+    HISTOLOGY: {"backbone": "histology"},
     "MobileNet 1.0": {"backbone": "mobilenet"},
     "MobileNetV2 0.35": {"backbone": "mobilenet_v2", "backbone_params": {"alpha": 0.35}},
     "MobileNetV2 1.0": {"backbone": "mobilenet_v2"},
 }
-DEFAULT = "MobileNet 1.0"
+IN_DETAIL = ("histology", "MobileNet 1.0")
 # Short, and with one picture a patch: a fit takes two to three minutes on two cores. More layers, more epochs
 # or a higher rate were no better inside the outer training parts, see docs/results.rst.
 TUNED = {"fine_tune_layers": 10, "epochs": 3, "early_stopping": False, "channels": "haematoxylin"}
@@ -70,7 +76,7 @@ def estimators(seed: int) -> dict[str, Any]:
         rows[f"{name}, fine-tuned, no stain jitter"] = clone(tuned).set_params(augmentation=NO_JITTER)
         for channels in ("rgb", "haematoxylin"):
             rows[f"{name}, frozen, {channels}"] = clone(frozen).set_params(channels=channels)
-        if name == DEFAULT:
+        if name in IN_DETAIL:
             rows[f"{name}, frozen, Reinhard"] = make_pipeline(StainNormalizer(method="reinhard"), frozen)
             rows[f"{name}, frozen, last layer"] = clone(frozen).set_params(layers=None)
     return rows
@@ -79,6 +85,11 @@ def estimators(seed: int) -> dict[str, Any]:
 def is_random(name: str) -> bool:
     """Whether a row differs from seed to seed: the logistic regression has nothing random."""
     return "fine-tuned" in name or "jitter" in name
+
+
+def is_ours(name: str) -> bool:
+    """Whether a row needs weights that never saw the test patients."""
+    return name.startswith(HISTOLOGY)
 
 
 def last_step(estimator: Any) -> Any:
@@ -121,6 +132,7 @@ def parse() -> argparse.Namespace:
         "data", type=Path, help="folder of patches with IDC names: classes, patients, positions"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="random_state of what is random")
+    add_unseen(parser)
     parser.add_argument("--rows", default=".*", metavar="REGEX", help="which rows to run (default: all)")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="parameters of every row")
     parser.add_argument("--inner", type=int, nargs="?", const=3, default=0, metavar="FOLDS")
@@ -129,12 +141,23 @@ def parse() -> argparse.Namespace:
         "--out", type=Path, default=Path("idc_transfer.json"), help="results, written and resumed"
     )
     parser.add_argument("--table", action="store_true", help="print what there is, and run nothing")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.unseen = read_unseen(arguments.unseen)
+    if arguments.unseen and arguments.inner:
+        parser.error("--unseen is for the outer folds; with --inner see histology_backbone.py.")
+    return arguments
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Read --set."""
     return {name: literal(text) for name, text in (item.split("=", 1) for item in arguments.set)}
+
+
+def is_wanted(name: str, seed: int, arguments: argparse.Namespace) -> bool:
+    """Whether a row is to be run with a seed."""
+    if is_ours(name) and not arguments.unseen:
+        return False
+    return bool(re.search(arguments.rows, name)) and (seed == arguments.seeds[0] or is_random(name))
 
 
 def run(
@@ -147,15 +170,16 @@ def run(
     """Run what is missing, row by row."""
     for seed in arguments.seeds:
         for name, estimator in estimators(seed).items():
-            if not re.search(arguments.rows, name) or (seed != arguments.seeds[0] and not is_random(name)):
+            if not is_wanted(name, seed, arguments):
                 continue
-            for part in all_parts:
+            for fold, part in enumerate(all_parts):
                 key = f"{name}/seed{seed}/{part.name}"
                 if key in results["fits"]:
                     continue
                 start = time.perf_counter()
                 model = clone(estimator)
-                last_step(model).set_params(**settings_of(arguments))
+                weights = {"weights": arguments.unseen[fold]} if is_ours(name) else {}
+                last_step(model).set_params(**settings_of(arguments), **weights)
                 found = answers(data, coords, data.images, part, model)
                 results["fits"][key] = {
                     "probability": {
@@ -227,6 +251,7 @@ def main() -> None:
         "settings": settings_of(arguments),
         "inner": arguments.inner,
         "data": hashlib.sha256("\n".join(data.names).encode()).hexdigest(),
+        **digests(arguments.unseen),
     }
     results = {"baselines": {}} | resume(arguments.out, identity)
     if not arguments.table:

@@ -26,7 +26,7 @@ def main() -> None:
     ):
         paths = save_patches(made.images, made.labels, made.groups, made.coords, f"{folder}/patches")
         search = GridSearchCV(
-            HistoTransferClassifier("histology", memory=f"{folder}/embeddings", n_jobs=1),
+            HistoTransferClassifier(memory=f"{folder}/embeddings", n_jobs=1),
             {"C": [1e-3, 1e-2, 1e-1]},
             cv=StratifiedGroupKFold(2),
             scoring="balanced_accuracy",

@@ -6,10 +6,7 @@ from histoclf import HistoTransferClassifier, SlideContextClassifier, compare, e
 def main() -> None:
     """Evaluate a classifier by itself, and with the context of the slide."""
     patches = make_patches(n_patients=8, patches_per_patient=36, image_size=32, random_state=0)
-    # Random weights need no download. On your patches leave `weights` out, and get those learned on ImageNet.
-    clf = HistoTransferClassifier(
-        "mobilenet_v2", backbone_params={"alpha": 0.35}, weights=None, image_size=64, random_state=0
-    )
+    clf = HistoTransferClassifier(random_state=0)
     alone = evaluate(clf, patches.images, patches.labels, groups=patches.groups, cv=3)
     print(alone)
     # Files whose names tell slide and position need neither `groups` nor `coords`.

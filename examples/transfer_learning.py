@@ -7,9 +7,6 @@ from sklearn.svm import SVC
 
 from histoclf import HistoEmbedder, HistoTransferClassifier, make_patches
 
-# Random weights need no download. On your patches leave `weights` out, and get those learned on ImageNet.
-BACKBONE = {"backbone": "mobilenet_v2", "backbone_params": {"alpha": 0.35}, "weights": None}
-
 
 def main() -> None:
     """Search, then put a support vector machine on the same embeddings."""
@@ -17,7 +14,7 @@ def main() -> None:
     X, y, groups = patches.images, patches.labels, patches.groups
     cv = StratifiedGroupKFold(3)
     search = GridSearchCV(
-        HistoTransferClassifier(**BACKBONE, image_size=64, random_state=0),
+        HistoTransferClassifier(random_state=0),
         {"C": [1e-4, 1e-3, 1e-2, 1e-1], "pooling": ["avg", "avg+max"]},
         cv=cv,
         scoring="balanced_accuracy",
@@ -25,8 +22,7 @@ def main() -> None:
     search.fit(X, y, groups=groups)
     print(f"Best of {len(search.cv_results_['params'])}: {search.best_params_}, {search.best_score_:.3f}")
 
-    embedder = HistoEmbedder(**BACKBONE, image_size=64, random_state=0)
-    pipeline = make_pipeline(embedder, StandardScaler(), SVC(class_weight="balanced"))
+    pipeline = make_pipeline(HistoEmbedder(), StandardScaler(), SVC(class_weight="balanced"))
     scores = cross_val_score(pipeline, X, y, groups=groups, cv=cv, scoring="balanced_accuracy")
     print(f"A support vector machine on the same embeddings: {scores.mean():.3f}")
 

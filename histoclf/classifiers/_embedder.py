@@ -34,7 +34,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
 
     Parameters
     ----------
-    backbone : str, path-like, keras.Model or callable, default="mobilenet"
+    backbone : str, path-like, keras.Model or callable, default="histology"
         "histology", a small network that was trained on histology and comes with the package; one that was
         trained on photographs: "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
         "resnet50", "resnet50_v2", "efficientnet_b0" to "_b3", "efficientnet_v2_b0" to "_b3",
@@ -116,7 +116,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
     --------
     >>> from histoclf import HistoEmbedder, make_patches
     >>> patches = make_patches(n_patients=2, patches_per_patient=4, image_size=32, random_state=0)
-    >>> embedder = HistoEmbedder("mobilenet", weights=None, image_size=32, random_state=0)
+    >>> embedder = HistoEmbedder()
     >>> embedder.fit_transform(patches.images).shape
     (8, 1536)
     """

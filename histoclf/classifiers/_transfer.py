@@ -31,8 +31,8 @@ class HistoTransferClassifier(TwoStageClassifier):
 
     Parameters
     ----------
-    backbone : str, path-like, keras.Model or callable, default="mobilenet"
-        As in `HistoEmbedder`, which lists the names.
+    backbone : str, path-like, keras.Model or callable, default="histology"
+        As in `HistoEmbedder`, which lists the names. By default a small network that comes with the package.
     backbone_params : dict, default=None
         As in `HistoEmbedder`, such as ``{"alpha": 0.35}``.
     weights : "auto", "histology", "imagenet", path-like or None, default="auto"
@@ -182,7 +182,7 @@ class HistoTransferClassifier(TwoStageClassifier):
     --------
     >>> from histoclf import HistoTransferClassifier, make_patches
     >>> patches = make_patches(n_patients=4, patches_per_patient=20, image_size=32, random_state=0)
-    >>> clf = HistoTransferClassifier("mobilenet", weights=None, image_size=32, random_state=0)
+    >>> clf = HistoTransferClassifier(random_state=0)
     >>> clf.fit(patches.images, patches.labels).predict_proba(patches.images[:1]).shape
     (1, 2)
     """

@@ -42,7 +42,7 @@ def _walk(folder: Path, args: argparse.Namespace) -> bool:
     print(f"1. Made {made.description}.")
     patches = find_patches(folder / "patches")
     print(f"2. Found {patches.description}")
-    classifier = HistoTransferClassifier("histology", random_state=args.seed)  # needs no download
+    classifier = HistoTransferClassifier(random_state=args.seed)  # needs no download
     load_network(args.quiet)
     print(f"3. Evaluating on patients never seen, in {_N_FOLDS} folds ...", flush=True)
     evaluation = evaluate(

@@ -64,7 +64,7 @@ CHANNELS = ("rgb", "haematoxylin", "rgb+haematoxylin")
 WEIGHTS = ("auto", "imagenet", "histology")  # those that have a name
 ENGINES = ("auto", "keras", "openvino", "openvino-bf16", "onnxruntime")
 SMALLEST_SIDE = 32  # pixels, of every network below; images are enlarged to what image_size says
-DEFAULT_BACKBONE = "mobilenet"  # of HistoEmbedder and HistoTransferClassifier; their docstrings name it too
+DEFAULT_BACKBONE = "histology"  # of HistoEmbedder and HistoTransferClassifier; their docstrings name it too
 _V2_LAYERS = ("block_3_expand_relu", "block_13_expand_relu")
 _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 

@@ -102,6 +102,13 @@ def test_it_needs_no_network_and_no_weights_to_be_named(histology):
     assert all(map(np.array_equal, found, weights))
 
 
+def test_by_default_a_transfer_classifier_needs_no_network(histology):
+    clf = HistoTransferClassifier(engine="keras").fit(X, y)
+    assert clf.backbone_ == HistoEmbedder(engine="keras").fit(X).backbone_
+    assert (clf.backbone_.name, clf.backbone_.licence) == ("histology", "BSD-3-Clause")
+    assert clf.score(X, y) > 0.8
+
+
 def test_a_file_of_another_network_is_refused(histology, tmp_path):
     write_weights(tiny_network(), tmp_path / "net.npz")
     with pytest.raises(
