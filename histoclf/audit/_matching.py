@@ -1,9 +1,10 @@
 """Which images may show the same tissue, and how one would lie on the other: from points that look alike.
 
-No pair of images is compared that has no pair of points in common. Points are sorted into cells around some
-of them, and each is compared with the points of the nearest cells only (an inverted file, Jégou, Douze &
-Schmid 2011). A pair of points says how one image would lie on the other; where two pairs agree, the pair of
-images is looked at more closely (a Hough transform, Lowe 2004).
+No pair of images is compared that has no pair of points in common. Each point is compared with those of the
+nearest cells only, and keeps a few that are most like it: the number of points that look a little like it
+grows with the number of images, that of its true copies does not. A pair of points says how one image would
+lie on the other; where two pairs agree, the pair of images is looked at more closely (a Hough transform, Lowe
+2004).
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
+from histoclf.audit._cells import Centres, make_centres, sorted_into
 from histoclf.audit._keypoints import SIDE, SPACINGS, Keypoints, join, mirrored
 
-_NEIGHBOURS = 8  # of a point in one cell
+_NEIGHBOURS = 12  # of a point, whichever way round
 _LEAST_ALIKE = 0.8  # correlation of two descriptors
-_PER_CELL = 256  # points, on average
-_MOST_CELLS = 8192  # more would cost more time to choose among than they save
 _PROBES = 4  # cells that are looked at for each point
 _BLOCK = 4096  # points at a time
 _IMAGES = 4096  # that are compared with all others at a time
@@ -94,99 +94,75 @@ def find_candidates(
     """
     if len(points) == 0:
         return join_candidates([])
-    cells = _make_cells(points)
+    centres = make_centres(points.descriptor)
+    members = sorted_into(centres.nearest(points.descriptor, 1), len(centres))
     # Images ask by turns: the pairs of points of all of them together would fill the memory.
     edges = np.searchsorted(points.image, range(0, int(points.image[-1]) + 1 + _IMAGES, _IMAGES))
     blocks = [np.arange(start, stop) for start, stop in pairwise(edges)]
-    jobs = (delayed(_ask)(points, cells, rows, side_of) for rows in blocks)
+    jobs = (delayed(_ask)(points, centres, members, rows, side_of) for rows in blocks)
     found = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
     return join_candidates(
         tqdm(found, total=len(blocks), desc="Comparing points", unit="block", disable=verbose < 1)
     )
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Points sorted by the centre that they are most like.
-
-    Attributes
-    ----------
-    centres : ndarray of shape (n_cells, SAMPLES * SAMPLES), float32
-        Descriptors.
-    members : list of ndarray of int
-        Rows of the points of each cell.
-    """
-
-    centres: np.ndarray
-    members: list[np.ndarray]
-
-
-def _make_cells(points: Keypoints) -> _Cells:
-    n = len(points)
-    n_cells = int(np.clip(n // _PER_CELL, 1, _MOST_CELLS))
-    centres = points.descriptor[np.linspace(0, n - 1, n_cells).astype(int)].astype(np.float32)
-    return _Cells(centres, _sorted_into(_nearest(points.descriptor, centres, 1), n_cells))
-
-
-def _ask(points: Keypoints, cells: _Cells, rows: np.ndarray, side_of: np.ndarray | None) -> Candidates:
+def _ask(
+    points: Keypoints,
+    centres: Centres,
+    members: list[np.ndarray],
+    rows: np.ndarray,
+    side_of: np.ndarray | None,
+) -> Candidates:
     """Find the partners of some images, among those with a larger number."""
-    return _agree(points, *_look_alike(points, cells, rows, side_of))
+    return _agree(points, *_look_alike(points, centres, members, rows, side_of))
 
 
 def _look_alike(
-    points: Keypoints, cells: _Cells, rows: np.ndarray, side_of: np.ndarray | None
+    points: Keypoints,
+    centres: Centres,
+    members: list[np.ndarray],
+    rows: np.ndarray,
+    side_of: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find pairs of points, and whether the one looks like the other's mirror image."""
     nothing = np.empty(0, dtype=np.int32)
-    found = [(nothing, nothing, np.empty(0, dtype=bool))]
-    n_cells = len(cells.centres)
+    found = [(nothing, nothing, np.empty(0, dtype=np.float32), np.empty(0, dtype=bool))]
     for is_mirrored in (False, True):
         queries = points.descriptor[rows]
         queries = mirrored(queries) if is_mirrored else queries
-        visitors = _sorted_into(_nearest(queries, cells.centres, min(_PROBES, n_cells)), n_cells)
-        for inside, here in zip(cells.members, visitors, strict=True):
+        visitors = sorted_into(centres.nearest(queries, _PROBES), len(members))
+        for inside, here in zip(members, visitors, strict=True):
             later = inside[np.searchsorted(inside, rows[0]) :]  # the earlier ones have asked these already
             for start in range(0, len(here) if len(later) else 0, _BLOCK):
                 some = here[start : start + _BLOCK]
-                one, other = _compare(points, queries[some], rows[some], later, side_of)
-                found.append((one, other, np.full(len(one), is_mirrored)))
-    return tuple(map(np.concatenate, zip(*found, strict=True)))  # type: ignore[return-value]
-
-
-def _nearest(descriptors: np.ndarray, centres: np.ndarray, n_nearest: int) -> np.ndarray:
-    """Choose the nearest cells of each point, shape (n_points, n_nearest)."""
-    chosen = np.empty((len(descriptors), n_nearest), dtype=np.int32)
-    for start in range(0, len(descriptors), _BLOCK):
-        alike = descriptors[start : start + _BLOCK].astype(np.float32) @ centres.T
-        if n_nearest == 1:
-            chosen[start : start + _BLOCK, 0] = alike.argmax(axis=1)
-        else:
-            chosen[start : start + _BLOCK] = np.argpartition(-alike, n_nearest - 1, axis=1)[:, :n_nearest]
-    return chosen
-
-
-def _sorted_into(cells: np.ndarray, n_cells: int) -> list[np.ndarray]:
-    """List the points of each cell."""
-    owner = np.repeat(np.arange(len(cells), dtype=np.int32), cells.shape[1])
-    order = np.argsort(cells.ravel(), kind="stable")
-    edges = np.searchsorted(cells.ravel()[order], np.arange(1, n_cells))
-    return np.split(owner[order], edges)
+                one, other, alike = _compare(points, queries[some], rows[some], later, side_of)
+                found.append((one, other, alike, np.full(len(one), is_mirrored)))
+    one, other, alike, mirror_images = map(np.concatenate, zip(*found, strict=True))
+    best = _most_alike(one, alike)
+    return one[best], other[best], mirror_images[best]
 
 
 def _compare(
     points: Keypoints, queries: np.ndarray, rows: np.ndarray, inside: np.ndarray, side_of: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compare the points that visit a cell with all that lie inside."""
-    mine, theirs = points.image[rows], points.image[inside]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compare the points that visit a cell with all that lie inside: pairs, and how much they are alike."""
     alike = queries.astype(np.float32) @ points.descriptor[inside].astype(np.float32).T
-    forbidden = mine[:, None] >= theirs
+    row, column = np.divmod(np.flatnonzero(alike > _LEAST_ALIKE), len(inside))
+    mine, theirs = points.image[rows[row]], points.image[inside[column]]
+    allowed = mine < theirs
     if side_of is not None:
-        forbidden |= side_of[mine][:, None] == side_of[theirs]
-    alike[forbidden] = -1
-    most = min(_NEIGHBOURS, len(inside))
-    best = np.argpartition(-alike, most - 1, axis=1)[:, :most]
-    row, column = np.nonzero(np.take_along_axis(alike, best, axis=1) > _LEAST_ALIKE)
-    return rows[row].astype(np.int32), inside[best[row, column]]
+        allowed &= side_of[mine] != side_of[theirs]
+    row, column = row[allowed], column[allowed]
+    alike = alike[row, column]
+    best = _most_alike(row, alike)
+    return rows[row[best]].astype(np.int32), inside[column[best]], alike[best]
+
+
+def _most_alike(point: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Choose the pairs of points that are most alike, at most `_NEIGHBOURS` of a point, sorted by point."""
+    order = np.lexsort((-alike, point))
+    rank = np.arange(len(order)) - np.searchsorted(point[order], point[order])
+    return order[rank < _NEIGHBOURS]
 
 
 def _agree(points: Keypoints, one: np.ndarray, other: np.ndarray, is_mirrored: np.ndarray) -> Candidates:
