@@ -28,6 +28,7 @@ _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
 # Images per forward pass: the smallest number with which many patches take no longer.
 _CHUNK, _CHUNK_ON_GPU = 16, 64
 _SHORT = (2, 4, 8, 16, 32)  # lengths of passes for requests that do not fill one
+_ENOUGH = 64  # outputs of an image that are not equal by chance, as two logits are
 _N_PROBES = 2  # images of noise that tell which places of a pass give the same numbers
 _IN_FLIGHT = 4  # forward passes at a time: while one waits for a small layer, another one computes
 
@@ -128,7 +129,7 @@ class Engine:
             Rows of `images` to answer for; None is all of them.
         chunk : int, default=None
             Images per forward pass; None is 16, or 64 with a GPU. Fewer than that are computed in a shorter
-            pass, if that gives the same numbers on this machine.
+            pass, if that gives the same numbers on this machine and there are enough of them to tell.
 
         Returns
         -------
@@ -161,7 +162,7 @@ class Engine:
 
     def _choose_pass(self, n: int, chunk: int) -> tuple[int, np.ndarray]:
         """Return the length of the shortest pass that has room for `n` images, and its places."""
-        for length in _SHORT:
+        for length in _SHORT if np.prod(self.model.output_shape[1:]) >= _ENOUGH else ():
             if n < length < chunk and len(places := self._find_places(length, chunk)) >= n:
                 return length, places
         return chunk, self._find_places(chunk, chunk)
