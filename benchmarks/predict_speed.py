@@ -5,9 +5,9 @@ the fitted classifier, from pixels to probabilities. Rounds alternate; every sin
 has seen before, since embeddings are remembered. Loading is timed in fresh processes, in turns with processes
 that only import TensorFlow, and with processes that load the same network from Keras' own file.
 
-A patch's probabilities do not depend on its company, to the last bit: one patch is computed in a batch of a
-fixed size, filled up with black ones. So under Keras one patch costs as much as 16, or 64 of the histology
-backbone; OpenVINO computes patches one by one.
+A patch's probabilities do not depend on its company, to the last bit: under Keras one patch is computed in a
+pass of 16, filled up with black ones; of a frozen network in the shortest pass that gives the numbers of a
+full one, which is found out at the first prediction. OpenVINO computes patches one by one.
 """
 
 from __future__ import annotations

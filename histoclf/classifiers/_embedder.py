@@ -78,8 +78,8 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
         have bfloat16, and wrong by several per cent.
     batch_size : int or "auto", default="auto"
         Images per forward pass of Keras; "auto" is 16, or 64 for "histology", which has little work with each
-        image, and with a GPU. Fewer ones are filled up to that number, so that an embedding does not depend
-        on the company of its patch.
+        image, and with a GPU. Fewer ones are computed at once only where that gives the same numbers, so
+        that an embedding does not depend on the company of its patch.
     n_jobs : int, default=None
         Threads that decode files. None takes every core, or a worker's share of them in a parallel search.
     random_state : int, RandomState instance or None, default=None

@@ -8,7 +8,9 @@ first.
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,9 +25,11 @@ from histoclf.networks._recent import Recent
 from histoclf.networks._runtime import on_gpu, python_random_kept, refuse_after_fork, thread_budget
 
 _MAX_ENGINES = 8  # a grid over architectures keeps the latest ones only
-# Images per forward pass, always: a patch's probabilities do not depend on its company. A single patch
-# costs as much as a chunk, so this is the smallest number with which many patches take no longer.
+# Images per forward pass: the smallest number with which many patches take no longer.
 _CHUNK, _CHUNK_ON_GPU = 16, 64
+_SHORT = (2, 4, 8, 16, 32)  # lengths of passes for requests that do not fill one
+_ENOUGH = 64  # outputs of an image that are not equal by chance, as two logits are
+_N_PROBES = 2  # images of noise that tell which places of a pass give the same numbers
 _IN_FLIGHT = 4  # forward passes at a time: while one waits for a small layer, another one computes
 
 Weights = list[np.ndarray]
@@ -48,10 +52,20 @@ class Engine:
     def __init__(self, spec: Any) -> None:
         with python_random_kept():
             self.model: keras.Model = spec.build()
-        # Called directly: `keras.Model.predict` makes a data set of each input, which takes 40 ms.
-        self._forward = tf.function(lambda images: self.model(images, training=False), autograph=False)
+        # Called directly: `keras.Model.predict` makes a data set of each input, which takes 40 ms. One graph
+        # for any number of images: it is as fast as one for each, and traced once.
+        # What the last layer is fed comes along: two logits can be equal by chance, so many numbers cannot.
+        watched = keras.Model(self.model.inputs, [self.model.outputs[0], self.model.layers[-1].input])
+        shape = (None, *self.model.inputs[0].shape[1:])
+        self._forward = tf.function(
+            lambda images: keras.tree.flatten(watched(images, training=False)),
+            input_signature=[tf.TensorSpec(shape, self._input_dtype)],
+            autograph=False,
+        )
         self._compiled_for: Any = None
         self._loaded: Weights | None = None
+        # Found anew for other weights: where they are NaN or zero, all places look alike.
+        self._copies: dict[int, list[str]] = {}
 
     def compile(self, optimizer: str, weight_decay: float, rates: tuple[float, ...] | None = None) -> None:
         """Prepare for training, unless the engine is prepared for just that already.
@@ -94,16 +108,18 @@ class Engine:
         """Copy the optimizer's memory."""
         return [np.array(variable.numpy()) for variable in self.model.optimizer.variables]
 
-    def load(self, weights: Weights) -> None:
-        """Set the weights of the network, unless this very list is what it holds."""
-        if weights is not self._loaded:
-            load_into(self.model, weights)
+    def load(self, weights: Weights | None) -> None:
+        """Set the weights of the network, unless this very list is what it holds; None: the caller will."""
+        if weights is None or weights is not self._loaded:
+            self._copies.clear()
             self._loaded = weights
+            if weights is not None:
+                load_into(self.model, weights)
 
     def predict(
         self, images: np.ndarray, rows: np.ndarray | None = None, chunk: int | None = None
     ) -> np.ndarray:
-        """Compute the outputs for images in the units the network is fed, in chunks of one fixed size.
+        """Compute the outputs for images in the units the network is fed; none depends on the other images.
 
         Parameters
         ----------
@@ -112,20 +128,23 @@ class Engine:
         rows : ndarray of shape (n,), int, default=None
             Rows of `images` to answer for; None is all of them.
         chunk : int, default=None
-            Images per forward pass; None is 16, or 64 with a GPU.
+            Images per forward pass; None is 16, or 64 with a GPU. Fewer than that are computed in a shorter
+            pass, if that gives the same numbers on this machine and there are enough of them to tell.
 
         Returns
         -------
         outputs : ndarray of shape (n, ...), float32
             Logits, say.
         """
+        n = len(images) if rows is None else len(rows)
         chunk = chunk or chunk_size()
+        room = len(self._find_places(chunk, chunk))
 
         def compute(start: int) -> np.ndarray:
-            part = slice(start, start + chunk)
+            part = slice(start, start + room)
             return self._run(images[part if rows is None else rows[part]], chunk)
 
-        starts = range(0, len(images) if rows is None else len(rows), chunk)
+        starts = range(0, n, room)
         n_threads = min(1 if thread_budget() == 1 else _IN_FLIGHT, len(starts))
         if n_threads < 2:
             return np.concatenate([compute(start) for start in starts])
@@ -133,12 +152,46 @@ class Engine:
             return np.concatenate(list(threads.map(compute, starts)))
 
     def _run(self, images: np.ndarray, chunk: int) -> np.ndarray:
-        """Compute the outputs for at most `chunk` images, with black ones beside them up to that number."""
-        if len(images) == chunk:
-            return self._forward(tf.constant(images, self._input_dtype)).numpy()
-        batch = np.zeros((chunk, *images.shape[1:]), self._input_dtype)
-        batch[: len(images)] = images
-        return self._forward(tf.constant(batch)).numpy()[: len(images)]
+        """Compute the outputs for as many images as a pass has room for, with black ones beside them."""
+        length, places = self._choose_pass(len(images), chunk)
+        if len(images) == length:
+            return self._forward(tf.constant(images, self._input_dtype))[0].numpy()
+        batch = np.zeros((length, *images.shape[1:]), self._input_dtype)
+        batch[places[: len(images)]] = images
+        return self._forward(tf.constant(batch))[0].numpy()[places[: len(images)]]
+
+    def _choose_pass(self, n: int, chunk: int) -> tuple[int, np.ndarray]:
+        """Return the length of the shortest pass that has room for `n` images, and its places."""
+        for length in _SHORT if np.prod(self.model.output_shape[1:]) >= _ENOUGH else ():
+            if n < length < chunk and len(places := self._find_places(length, chunk)) >= n:
+                return length, places
+        return chunk, self._find_places(chunk, chunk)
+
+    def _find_places(self, length: int, chunk: int) -> np.ndarray:
+        """Return the places in a pass that give the numbers which most places of a pass of `chunk` give.
+
+        A product of matrices is cut into blocks, after the length of the pass and the number of threads. A
+        small block at the end may be summed in another order: the last image of 64 can differ in its last
+        bits from the same image in front. Which places do depends little on what an image shows, and is found
+        out with copies of one.
+        """
+        usual, n_usual = Counter(self._compute_copies(chunk)).most_common(1)[0]
+        same = [numbers == usual for numbers in self._compute_copies(length)]
+        if 2 * n_usual < chunk:  # the machine does not repeat itself, so that no place is better than another
+            same = [length == chunk] * length
+        if length < chunk:  # what is left over of blocks and vectors may be too little to show in copies
+            same[-1] = False
+        return np.flatnonzero(same)
+
+    def _compute_copies(self, length: int) -> list[str]:
+        """Compute passes of nothing but copies of one image; a digest of the numbers at each place, kept."""
+        if length not in self._copies:
+            shape = (_N_PROBES, 1, *self.model.inputs[0].shape[1:])
+            noise = np.random.default_rng(0).uniform(0, 256, shape).astype(self._input_dtype)
+            found = [x.numpy() for probe in noise for x in self._forward(np.repeat(probe, length, axis=0))]
+            joined = [b"".join(numbers[place].tobytes() for numbers in found) for place in range(length)]
+            self._copies[length] = [hashlib.sha256(numbers).hexdigest() for numbers in joined]
+        return self._copies[length]
 
     @property
     def _input_dtype(self) -> str:
@@ -192,8 +245,5 @@ def borrow_engine(spec: Any, weights: Weights | None = None) -> Iterator[Engine]
     refuse_after_fork()
     with _lock:
         engine = _engines.fetch(spec, lambda: Engine(spec))
-        if weights is None:
-            engine._loaded = None  # whoever trains changes them
-        else:
-            engine.load(weights)
+        engine.load(weights)
         yield engine

@@ -146,6 +146,15 @@ def test_an_image_s_features_do_not_depend_on_its_company():
         np.testing.assert_array_equal(embed(backbone, weights, images[[row]], batch_size=8)[0], together[row])
 
 
+def test_the_last_place_of_a_pass_is_as_good_as_the_first():
+    """Copies of one patch: products of matrices may sum the end of a pass in another order."""
+    backbone, weights = resolve_backbone("histology", None, "auto", 0)
+    patch = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3)).astype("uint8")
+    found = embed(backbone, weights, np.repeat(patch, 64, axis=0), batch_size=64)
+    np.testing.assert_array_equal(found, np.repeat(found[:1], 64, axis=0))
+    np.testing.assert_array_equal(embed(backbone, weights, patch, batch_size=64), found[:1])
+
+
 def test_two_sets_of_weights_are_not_mixed_up():
     found = []
     for seed in (0, 1, 0):
