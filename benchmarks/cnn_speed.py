@@ -136,8 +136,8 @@ def fit_wrapper(images: np.ndarray, codes: np.ndarray, epochs: int) -> None:
     wrapped.fit(images.reshape(len(images), -1), codes)
 
 
-def contestants() -> dict[str, Fit]:
-    """List who is fitted; torch where it is installed."""
+def contestants(bfloat16: bool) -> dict[str, Fit]:
+    """List who is fitted; torch where it is installed, in bfloat16 as well on request."""
     found: dict[str, Fit] = {OURS: fit_ours, KERAS: fit_keras, SCIKERAS: fit_scikeras, WRAPPER: fit_wrapper}
     try:
         from _torch_peer import count_parameters, fit_torch
@@ -148,7 +148,8 @@ def contestants() -> dict[str, Fit]:
     if ours != theirs:
         raise SystemExit(f"The network in torch has {theirs} weights, ours has {ours}.")
     found[TORCH] = lambda images, codes, epochs: fit_torch(images, codes, epochs, note)
-    found[FAST_TORCH] = lambda images, codes, epochs: fit_torch(images, codes, epochs, note, fast=True)
+    if bfloat16:
+        found[FAST_TORCH] = lambda images, codes, epochs: fit_torch(images, codes, epochs, note, fast=True)
     return found
 
 
@@ -172,7 +173,7 @@ def measure(arguments: argparse.Namespace) -> Runs:
     """Fit everything `rounds` times."""
     images, codes = training_data(arguments.patches, arguments.image_size)
     _training.RateLog = ClockedRateLog  # type: ignore[misc]
-    found = contestants()
+    found = contestants(not arguments.no_bfloat16)
     runs: Runs = {name: [] for name in found}
     for number in range(arguments.rounds):
         for name, spent in fit_in_turns(found, images, codes, arguments.epochs).items():
@@ -236,6 +237,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=16, help="of each fit, at least 2")
     parser.add_argument("--rounds", type=int, default=2, help="fits of each")
+    parser.add_argument("--no-bfloat16", action="store_true", help="leave out what old processors emulate")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
