@@ -39,20 +39,20 @@ def peer(method: str, backend: str, reference: np.ndarray) -> Normalize:
     }[method]
     normalizer = make(backend=backend)
     options = {"stains": False} if method == "macenko" else {}
-    normalizer.fit(_for(method, backend, reference))
+    normalizer.fit(_for(backend, reference))
 
     def normalize(image: np.ndarray) -> np.ndarray:
-        found = normalizer.normalize(_for(method, backend, image), **options)
-        return np.asarray(found[0] if method == "macenko" else found)
+        found = normalizer.normalize(_for(backend, image), **options)
+        normalized = np.asarray(found[0] if method == "macenko" else found)
+        return normalized if normalized.shape == image.shape else np.moveaxis(normalized, 0, 2)
 
     return normalize
 
 
-def _for(method: str, backend: str, image: np.ndarray) -> np.ndarray | torch.Tensor:
+def _for(backend: str, image: np.ndarray) -> np.ndarray | torch.Tensor:
     if backend == "numpy":
         return image
-    tensor = torch.from_numpy(image)
-    return tensor.permute(2, 0, 1) if method == "macenko" else tensor  # its Macenko has channels first
+    return torch.from_numpy(image).permute(2, 0, 1)  # its channels come first
 
 
 def works(normalize: Normalize, image: np.ndarray) -> bool:
