@@ -85,6 +85,12 @@ SUITE: tuple[Benchmark, ...] = (
         ("--patches", "400", "--rounds", "1"),
         True,
     ),
+    Benchmark(
+        "stain_speed",
+        "How fast are stains normalised, beside torchstain?",
+        ("--patches", "60", "--rounds", "2"),
+        True,
+    ),
     Benchmark("audit_scale", "How do the audit's time and memory grow?", ("--most", "2000"), True),
     Benchmark("scale", "How does time grow with the number of patches?", ("--sizes", "250", "1000")),
 )
