@@ -162,7 +162,7 @@ class Engine:
 
     def _choose_pass(self, n: int, chunk: int) -> tuple[int, np.ndarray]:
         """Return the length of the shortest pass that has room for `n` images, and its places."""
-        for length in _SHORT if np.prod(self.model.output_shape[1:]) >= _ENOUGH else ():
+        for length in _SHORT if self._tells else ():
             if n < length < chunk and len(places := self._find_places(length, chunk)) >= n:
                 return length, places
         return chunk, self._find_places(chunk, chunk)
@@ -179,7 +179,7 @@ class Engine:
         same = [numbers == usual for numbers in self._compute_copies(length)]
         if 2 * n_usual < chunk:  # the machine does not repeat itself, so that no place is better than another
             same = [length == chunk] * length
-        if length < chunk:  # what is left over of blocks and vectors may be too little to show in copies
+        if length > 1 and (length < chunk or not self._tells):  # what is left over may be too little to show
             same[-1] = False
         return np.flatnonzero(same)
 
@@ -192,6 +192,11 @@ class Engine:
             joined = [b"".join(numbers[place].tobytes() for numbers in found) for place in range(length)]
             self._copies[length] = [hashlib.sha256(numbers).hexdigest() for numbers in joined]
         return self._copies[length]
+
+    @property
+    def _tells(self) -> bool:
+        """Whether an image has so many outputs that copies of it show every difference between places."""
+        return np.prod(self.model.output_shape[1:]) >= _ENOUGH
 
     @property
     def _input_dtype(self) -> str:

@@ -107,6 +107,14 @@ def test_two_logits_are_no_proof_that_a_short_pass_gives_the_same(engine):
     assert engine._choose_pass(1, 16)[0] == 16
 
 
+def test_where_copies_cannot_tell_the_last_place_is_left_out_to_be_sure(engine, monkeypatch):
+    monkeypatch.setattr(engine, "_forward", one_by_one(engine._forward))
+    engine._copies.clear()
+    assert engine._find_places(16, 16).tolist() == list(range(15))
+    assert engine._find_places(1, 1).tolist() == [0]
+    engine._copies.clear()
+
+
 def test_a_machine_that_does_not_repeat_itself_is_not_slowed_down(fresh, monkeypatch):
     noise = np.random.default_rng(0)
     monkeypatch.setattr(fresh, "_forward", lambda batch: [tf.constant(noise.random((len(batch), 2)))])
