@@ -238,6 +238,7 @@ def open_with_backbone(
 class BackboneHolder:
     """What `HistoEmbedder` and `HistoTransferClassifier` tell of their backbone, and how they are pickled."""
 
+    backbone: Any
     _extractor: Extractor | None
 
     @property
@@ -257,6 +258,21 @@ class BackboneHolder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(put_back_twins(state))  # type: ignore[misc]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not hasattr(self.backbone, "get_weights"):
+            return super().__reduce_ex__(protocol)
+        return new_beside_keras, (type(self),), self.__getstate__()
+
+
+def new_beside_keras(cls: type[Any]) -> Any:
+    """Make an object whose state, yet to be unpickled, holds a Keras network.
+
+    That one starts TensorFlow, which by then has to know how many threads a worker of joblib may use.
+    """
+    import histoclf.networks._runtime  # noqa: F401
+
+    return object.__new__(cls)
 
 
 def leave_out_twins(state: dict[str, Any]) -> dict[str, Any]:
