@@ -61,7 +61,7 @@ def fingerprint(keys: np.ndarray) -> str:
     named = np.sort(sortable(keys[are_named(keys)]))
     framed = np.empty(len(named), dtype=[("length", ">u2"), ("key", named.dtype)])
     framed["length"], framed["key"] = named.dtype.itemsize, named
-    return blake2b(framed.view(np.uint8), digest_size=16, person=b"histoclf data").hexdigest()
+    return blake2b(framed.view(np.uint8).data, digest_size=16, person=b"histoclf data").hexdigest()
 
 
 def _count_patients(X: Any, groups: Any, kept: np.ndarray) -> int | None:
