@@ -283,7 +283,8 @@ class BaseHistoClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.input_format_, self.image_shape_ = known, image_format, image_format.image_shape
         self.validation_indices_ = images.kept[data.validation]
         self.n_skipped_ = len(y) - len(images.kept)
-        self.training_data_ = describe_training(X, y, groups, source, images.kept, continued=resume)
+        keys = source.keys() if images.keys is None else images.keys
+        self.training_data_ = describe_training(X, y, groups, keys, images.kept, continued=resume)
         self._say(self._describe_parts(data))
         self._train(data, resume, one_epoch)
         if not one_epoch:  # after one epoch of many, having learned little is no fault

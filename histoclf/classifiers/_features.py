@@ -18,6 +18,7 @@ from histoclf._validation import HasMethods, StrOptions
 from histoclf.classifiers._reading import InputFormat, open_training
 from histoclf.classifiers._sources import ArraySource, ImageSource, ReadImages, Size
 from histoclf.exceptions import InputContractError
+from histoclf.io._fingerprint import sortable, unpack_keys
 from histoclf.networks._cache import cached_rows
 from histoclf.networks._catalogue import (
     CHANNELS,
@@ -109,26 +110,28 @@ class Extractor:
         """
         keys = source.keys(rows)
         rows = np.arange(len(source)) if rows is None else rows
-        unreadable: set[bytes | None] = set()
+        unreadable: list[np.ndarray] = []
 
         def compute(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             read = source.read(rows[positions])
-            unreadable.update(keys[position] for position in np.delete(positions, read.kept))
             mask = np.zeros(len(positions), dtype=bool)
+            if len(read.kept) < len(positions):
+                unreadable.append(keys[np.delete(positions, read.kept)])
             if unreadable and on_error == "raise":
                 return np.empty((0, 0, 0), dtype="float32"), mask
             mask[read.kept] = True
             pixels = read.pixels
             if variation is not None:
-                pixels = variation[1](pixels, [keys[position] or b"" for position in positions[mask]])
+                pixels = variation[1](pixels, [key or b"" for key in unpack_keys(keys[positions[mask]])])
             return self._run(pixels, flips), mask
 
         namespace = self._namespace(flips, "" if variation is None else variation[0])
         found, mask = cached_rows(keys, compute, namespace=namespace, memory=memory, verbose=verbose)
         # Of files with the same content one was looked at; each has a name that the user wants to know.
-        bad = rows[[key in unreadable for key in keys]]
-        failures = source.read(bad).failures if len(bad) else {}
-        return ReadImages(found, np.flatnonzero(mask), failures)
+        failures = {}
+        if unreadable:
+            failures = source.read(rows[_among(keys, np.concatenate(unreadable))]).failures
+        return ReadImages(found, np.flatnonzero(mask), failures, keys)
 
     def depth(self, pooling: str) -> int:
         """Count the numbers of an embedding: of a blank image, which is embedded once like any other."""
@@ -175,6 +178,10 @@ class Extractor:
             variation,
         )
         return hashlib.blake2b(repr(settings).encode(), digest_size=16).hexdigest()
+
+
+def _among(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return np.isin(sortable(keys), sortable(wanted))
 
 
 def pool(records: np.ndarray, pooling: str) -> np.ndarray:
@@ -231,6 +238,7 @@ def open_with_backbone(
 class BackboneHolder:
     """What `HistoEmbedder` and `HistoTransferClassifier` tell of their backbone, and how they are pickled."""
 
+    backbone: Any
     _extractor: Extractor | None
 
     @property
@@ -250,6 +258,21 @@ class BackboneHolder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(put_back_twins(state))  # type: ignore[misc]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not hasattr(self.backbone, "get_weights"):
+            return super().__reduce_ex__(protocol)
+        return new_beside_keras, (type(self),), self.__getstate__()
+
+
+def new_beside_keras(cls: type[Any]) -> Any:
+    """Make an object whose state, yet to be unpickled, holds a Keras network.
+
+    That one starts TensorFlow, which by then has to know how many threads a worker of joblib may use.
+    """
+    import histoclf.networks._runtime  # noqa: F401
+
+    return object.__new__(cls)
 
 
 def leave_out_twins(state: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from histoclf.classifiers._reading import open_training
 from histoclf.classifiers._sources import ImageSource
 from histoclf.classifiers._stages import make_variation
 from histoclf.exceptions import InputContractError
+from histoclf.io._fingerprint import unpack_keys
 from histoclf.io._store import settle_failures
 from histoclf.preprocessing._augmentation import augmentation_fields
 
@@ -95,7 +96,7 @@ def augment_pictures(
     fitted = classifier.__sklearn_is_fitted__()
     source = (classifier if fitted else clone(classifier))._open(X, fitted)[1]
     pictures = _read(source, np.arange(len(source)))
-    keys = [key or b"" for key in source.keys()]  # noqa: SIM118
+    keys = [key or b"" for key in unpack_keys(source.keys())]
     seed = draw_seed(make_generator(random_state))
     changes = [make_variation(fields, seed, number)[1] for number in range(n_variants)]
     return pictures, np.stack([change(pictures, keys) for change in changes], axis=1)

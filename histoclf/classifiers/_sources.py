@@ -9,7 +9,7 @@ import numpy as np
 
 from histoclf.classifiers._contract import InputContract
 from histoclf.io._decode import resize_image
-from histoclf.io._fingerprint import array_keys, file_keys
+from histoclf.io._fingerprint import array_keys, file_keys, pack_keys
 from histoclf.io._store import decode_files
 
 Size = tuple[int, int]
@@ -27,11 +27,14 @@ class ReadImages:
         All rows but those of unreadable files.
     failures : dict of str to str
         Unreadable files and why.
+    keys : ndarray or None
+        Packed keys of all rows, if they were needed on the way.
     """
 
     pixels: Any
     kept: np.ndarray
     failures: dict[str, str]
+    keys: np.ndarray | None = None
 
 
 class ImageSource(Protocol):
@@ -40,8 +43,8 @@ class ImageSource(Protocol):
     def __len__(self) -> int:
         """Count the images."""
 
-    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
-        """Name (some of) the images by their content; None where that is impossible."""
+    def keys(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Name (some of) the images by their content: packed keys, None where that is impossible."""
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Read (some rows of) the images in 0-255 at the network's size; `kept` counts within `rows`."""
@@ -71,9 +74,9 @@ class FileSource:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
+    def keys(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Name each file by its bytes."""
-        return file_keys(self.paths if rows is None else self.paths[rows])
+        return pack_keys(file_keys(self.paths if rows is None else self.paths[rows]))
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Decode files."""
@@ -104,9 +107,9 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.images)
 
-    def keys(self, rows: np.ndarray | None = None) -> list[bytes | None]:
+    def keys(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Name each image by its values as given: the same pixels in other units have other names."""
-        return list(array_keys(self.images if rows is None else self.images[rows]))
+        return pack_keys(array_keys(self.images if rows is None else self.images[rows]))
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Convert to 0-255 and resize."""

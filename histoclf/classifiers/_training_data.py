@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from histoclf.classifiers._sources import ImageSource
+from histoclf.io._fingerprint import are_named, sortable
 from histoclf.io._names import read_names
 from histoclf.io._paths import as_paths
 
 
 def describe_training(
-    X: Any, y: np.ndarray, groups: Any, source: ImageSource, kept: np.ndarray, continued: bool
+    X: Any, y: np.ndarray, groups: Any, keys: np.ndarray, kept: np.ndarray, continued: bool
 ) -> dict[str, Any]:
     """Say what was learned from, without saying from whom.
 
@@ -26,8 +25,8 @@ def describe_training(
         Labels.
     groups : array-like of shape (n_samples,) or None
         Patients.
-    source : ImageSource
-        Names the images by their content.
+    keys : ndarray of shape (n_samples,)
+        Name the images by their content; packed.
     kept : ndarray of int
         Rows that could be read.
     continued : bool
@@ -40,28 +39,29 @@ def describe_training(
         ``continued``; plain values that JSON takes.
     """
     labels, counts = np.unique(y[kept], return_counts=True)
-    keys = source.keys()
     return {
         "n_patches": len(kept),
         "n_patients": _count_patients(X, groups, kept),
         "class_counts": [list(pair) for pair in zip(labels.tolist(), counts.tolist(), strict=True)],
-        "fingerprint": fingerprint(keys[row] for row in kept),
+        "fingerprint": fingerprint(keys[kept]),
         "continued": continued,
     }
 
 
-def fingerprint(keys: Iterable[bytes | None]) -> str:
+def fingerprint(keys: np.ndarray) -> str:
     """Hash the contents of images, in whatever order they come; those that could not be named are left out.
 
     Examples
     --------
-    >>> fingerprint([b"one", b"two"]) == fingerprint([b"two", b"one"])
+    >>> from histoclf.io._fingerprint import pack_keys
+    >>> keys = pack_keys([b"sixteen bytes, 1", b"sixteen bytes, 2"])
+    >>> fingerprint(keys) == fingerprint(keys[::-1])
     True
     """
-    state = blake2b(digest_size=16, person=b"histoclf data")
-    for key in sorted(key for key in keys if key is not None):
-        state.update(len(key).to_bytes(2) + key)
-    return state.hexdigest()
+    named = np.sort(sortable(keys[are_named(keys)]))
+    framed = np.empty(len(named), dtype=[("length", ">u2"), ("key", named.dtype)])
+    framed["length"], framed["key"] = named.dtype.itemsize, named
+    return blake2b(framed.view(np.uint8).data, digest_size=16, person=b"histoclf data").hexdigest()
 
 
 def _count_patients(X: Any, groups: Any, kept: np.ndarray) -> int | None:

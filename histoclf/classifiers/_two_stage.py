@@ -120,7 +120,7 @@ class TwoStageClassifier(BackboneHolder, BaseHistoClassifier):
         embeddings = (
             pool(records.pixels, self._architecture["pooling"]) if len(records.kept) else records.pixels
         )
-        return ReadImages(Embedded(embeddings, source, records.kept), records.kept, records.failures)
+        return replace(records, pixels=Embedded(embeddings, source, records.kept))
 
     def _train(self, data: TrainingData, resume: bool, one_epoch: bool) -> None:
         self.__dict__.pop("_keras_model", None)

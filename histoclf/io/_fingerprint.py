@@ -14,10 +14,12 @@ _N_BYTES = 16
 # Part of the hash, so that a file and an array never share a key, whatever their bytes.
 _FILE, _ARRAY = b"histoclf file", b"histoclf array"
 _SETTLED = 2 * 10**9  # nanoseconds; the coarsest clock of a file system (FAT) ticks every two seconds
-_MEMO_SIZE, _MEMO_SLACK = 2**16, 2**14  # files, about 30 MB; and so many more while files are looked at
+_MEMO_SIZE, _MEMO_SLACK = 2**16, 2**14  # files, about 10 MB; and so many more while files are looked at
+_PACKED = np.dtype(f"V{_N_BYTES}")  # not S16, which drops trailing zeros on the way to bytes
+_UNNAMED = b"\xff" * _N_BYTES
 
-_Stamp = tuple[int, int, int, int, int]
-_memo: dict[str, tuple[_Stamp, bytes]] = {}
+# The stamp of a file and then its key, in one bytes object: a third of what tuples of numbers take.
+_memo: dict[str, bytes] = {}
 
 
 def file_keys(paths: Sequence[str] | np.ndarray) -> list[bytes | None]:
@@ -54,7 +56,9 @@ def file_keys(paths: Sequence[str] | np.ndarray) -> list[bytes | None]:
     now = time_ns()  # before any file is looked at: what changes from here on bears a later time
     # Threads would not pay: for files of 6 and 23 kB two of them took longer than this loop.
     keys: dict[str, bytes | None] = {}
-    for path in dict.fromkeys(paths):
+    for path in paths:
+        if path in keys:
+            continue
         keys[path] = _file_key(path, now)
         if len(_memo) > _MEMO_SIZE + _MEMO_SLACK:
             _forget_all_but(keys)
@@ -102,20 +106,58 @@ def array_keys(images: np.ndarray) -> list[bytes]:
     return keys
 
 
+def pack_keys(keys: Sequence[bytes | None] | np.ndarray) -> np.ndarray:
+    """Put keys into one array, 16 bytes each, where objects take 72; an array is returned as it is.
+
+    Examples
+    --------
+    >>> from histoclf.io._fingerprint import pack_keys, unpack_keys
+    >>> packed = pack_keys([b"sixteen bytes, 1", None])
+    >>> packed.nbytes, unpack_keys(packed)
+    (32, [b'sixteen bytes, 1', None])
+    """
+    if isinstance(keys, np.ndarray):
+        return keys
+    return np.frombuffer(b"".join(_UNNAMED if key is None else key for key in keys), dtype=_PACKED)
+
+
+def unpack_keys(packed: np.ndarray) -> list[bytes | None]:
+    """Undo `pack_keys`."""
+    return [None if key == _UNNAMED else key for key in packed.tolist()]
+
+
+def are_named(packed: np.ndarray) -> np.ndarray:
+    """Tell which of packed keys are not None."""
+    named: np.ndarray = sortable(packed) != _UNNAMED
+    return named
+
+
+def sortable(packed: np.ndarray) -> np.ndarray:
+    """View packed keys as what NumPy sorts and compares; do not make bytes of these, trailing zeros go."""
+    return packed.view(f"S{_N_BYTES}")
+
+
+def read_stamp(path: str | os.PathLike[str], now: int) -> tuple[bytes, bool]:
+    """Tell this state of a file from others, and whether it is old enough to be told from later ones."""
+    status = os.stat(path)
+    # With the time of change (POSIX) because copying and unpacking set the time of writing to the past.
+    times = status.st_mtime_ns, status.st_ctime_ns
+    stamp = b"%d %d %d %d %d " % (status.st_size, *times, status.st_ino, status.st_dev)
+    return stamp, now - max(times) > _SETTLED
+
+
 def _file_key(path: str, now: int) -> bytes | None:
     try:
-        status = os.stat(path)
-        # With the time of change (POSIX) because copying and unpacking set the time of writing to the past.
-        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-        known, key = _memo.get(path, (None, b""))
-        if known == stamp:
-            return key
+        stamp, settled = read_stamp(path, now)
+        known = _memo.get(path, b"")
+        if known.startswith(stamp):
+            return known[len(stamp) :]
         with open(path, "rb", buffering=0) as file:
             key = blake2b(file.read(), digest_size=_N_BYTES, person=_FILE).digest()
     except (OSError, ValueError):  # ValueError: a path with a NUL in it
         return None
-    if now - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED:
-        _memo[path] = stamp, key
+    if settled:
+        _memo[path] = stamp + key
     return key
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from time import time_ns
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs, parallel_config
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
 from histoclf.io._decode import decode_image, probe_size
+from histoclf.io._fingerprint import read_stamp
 from histoclf.io._room import make_room
 
 _CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
@@ -175,9 +177,10 @@ def common_size(paths: Sequence[str] | np.ndarray, *, limit: int | None = None) 
     looked_at = np.linspace(0, len(paths) - 1, num=min(len(paths), _N_PROBED)).astype(int)
     counts: Counter[tuple[int, int]] = Counter()
     failures: dict[str, str] = {}
+    now = time_ns()
     for row in looked_at:
         try:
-            counts[probe_size(paths[row])] += 1
+            counts[_size_of(paths[row], now)] += 1
         except ImageReadError as error:
             failures.update(error.failures)
     if not counts:
@@ -185,6 +188,20 @@ def common_size(paths: Sequence[str] | np.ndarray, *, limit: int | None = None) 
     height, width = max(counts, key=lambda size: (counts[size], size))
     shrink = min(1.0, limit / max(height, width)) if limit else 1.0
     return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def _size_of(path: str, now: int) -> tuple[int, int]:
+    """Probe a file, unless this state of it was probed before: each of many fits asks for all sizes again."""
+    try:
+        stamp, settled = read_stamp(path, now)
+    except (OSError, ValueError):  # the decoder knows what to say
+        settled = False
+    return _probed(path, stamp) if settled else probe_size(path)
+
+
+@lru_cache(maxsize=4 * _N_PROBED)
+def _probed(path: str, stamp: bytes) -> tuple[int, int]:
+    return probe_size(path)
 
 
 def unreadable(failures: dict[str, str], n_files: int) -> ImageReadError:

@@ -12,21 +12,24 @@ import threading
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from histoclf.io._fingerprint import are_named, pack_keys, sortable, unpack_keys
 from histoclf.io._room import make_room, memory_budget
+from histoclf.networks._key_table import KeyTable
 from histoclf.networks._shards import ShardFolder, forget_shards
 
 Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Raise it when the layout of a shard changes: what lies under the old number is then left alone.
 _FORMAT = "1"
-_OVERHEAD = 160  # bytes that a row takes in memory besides its numbers (key, place, entry in the table)
+_OVERHEAD = 48  # bytes that a row takes in memory besides its numbers: key and place, twice as tables merge
 _MOST_ROWS = 2**32  # of a block, so that one number tells block and row
 _SHARE_KEPT, _SHARE_HELD = 1 / 2, 1 / 8  # of working_memory: rows that are kept, and those of them in memory
 _SMALLEST_SPILLED = 2**19  # bytes; each block in a file is a mapping, of which a process has 65,530
@@ -34,7 +37,7 @@ _TAKEN = 4096  # rows copied at a time
 
 
 def cached_rows(
-    keys: Sequence[bytes | None],
+    keys: Sequence[bytes | None] | np.ndarray,
     compute: Compute,
     *,
     namespace: str,
@@ -51,7 +54,7 @@ def cached_rows(
 
     Parameters
     ----------
-    keys : sequence of bytes or None, length n
+    keys : sequence of bytes or None, length n, or the same packed in an array
         16 bytes that stand for the content behind each row. Equal keys are computed once; None is computed
         each time and never kept.
     compute : callable
@@ -102,8 +105,9 @@ def cached_rows(
     >>> rows.tolist(), kept.tolist()
     ([[2.0], [0.0]], [True, True])
     """
-    wanted = _Wanted(keys)
-    wanted.fill(*_memory.find(namespace, wanted.slot_of))
+    wanted = _Wanted(pack_keys(keys))
+    for slots, rows in _memory.find(namespace, wanted.keys):
+        wanted.fill(slots, rows)
     shards = _open(memory, namespace, chunk)
     _look_up(wanted, namespace, shards)
     if len(wanted.missing()):
@@ -129,8 +133,9 @@ def _open(memory: Any, namespace: str, chunk: int) -> ShardFolder | None:
 def _look_up(wanted: _Wanted, namespace: str, shards: ShardFolder | None) -> None:
     """Take what the folder has of the missing rows."""
     if shards is not None:
-        for keys, rows in shards.find(wanted.missing_keys()):
-            wanted.fill(keys, rows)
+        for found, rows in shards.find(wanted.missing_keys()):
+            keys = pack_keys(found)
+            wanted.fill(wanted.slots_of(keys), rows)
             _memory.keep(namespace, keys, rows)
 
 
@@ -144,19 +149,19 @@ def _compute_missing(
             rows, kept = compute(wanted.positions[slots])
             rows = np.array(rows, dtype=np.float32)  # a copy: `compute` may use its array again
             wanted.settle(slots, kept, rows)
-            _keep([wanted.keys[slot] for slot in slots[kept]], rows, namespace, shards)
+            _keep(wanted.keys[slots[kept]], rows, namespace, shards)
             _look_up(wanted, namespace, shards)  # another process may be computing the same rows
             missing = wanted.missing()
             bar.update(n_missing - len(missing))
 
 
-def _keep(keys: list[bytes | None], rows: np.ndarray, namespace: str, shards: ShardFolder | None) -> None:
-    named = [key for key in keys if key is not None]
-    if len(named) < len(keys):
-        rows = rows[[key is not None for key in keys]]
-    if named:
-        _memory.keep(namespace, named, rows)
-        _write(named, rows, shards)
+def _keep(keys: np.ndarray, rows: np.ndarray, namespace: str, shards: ShardFolder | None) -> None:
+    named = are_named(keys)
+    if not named.all():
+        keys, rows = keys[named], rows[named]
+    if len(keys):
+        _memory.keep(namespace, keys, rows)
+        _write(keys.tolist(), rows, shards)
 
 
 def _write(keys: list[bytes], rows: np.ndarray, shards: ShardFolder | None) -> None:
@@ -182,38 +187,42 @@ class _Wanted:
     ----------
     positions : ndarray of shape (n_distinct,), dtype int
         Where each distinct row is asked for first.
-    keys : list of bytes or None, length n_distinct
-        The key of each; every None is distinct.
-    slot_of : dict of bytes to int
-        The number of each key among the distinct ones.
+    keys : ndarray of shape (n_distinct,)
+        The key of each, packed; every None is distinct.
     """
 
-    def __init__(self, keys: Sequence[bytes | None]) -> None:
-        self.slot_of: dict[bytes, int] = {}
-        positions: list[int] = []
-        self._slots = np.empty(len(keys), dtype=np.intp)
-        for position, key in enumerate(keys):
-            n_distinct = len(positions)
-            slot = n_distinct if key is None else self.slot_of.setdefault(key, n_distinct)
-            if slot == n_distinct:
-                positions.append(position)
-            self._slots[position] = slot
-        self.positions = np.array(positions, dtype=np.intp)
-        self.keys = [keys[position] for position in positions]
+    def __init__(self, keys: np.ndarray) -> None:
+        _, first, same = np.unique(sortable(keys), return_index=True, return_inverse=True)
+        first = first[same]
+        unnamed = np.flatnonzero(~are_named(keys))
+        first[unnamed] = unnamed
+        is_first = first == np.arange(len(keys))
+        self.positions = np.flatnonzero(is_first)
+        self._slots = (np.cumsum(is_first) - 1)[first]
+        self.keys = keys[self.positions]
         self._rows: np.ndarray | None = None
-        self._kept = np.zeros(len(positions), dtype=bool)
-        self._settled = np.zeros(len(positions), dtype=bool)
+        self._kept = np.zeros(len(self.keys), dtype=bool)
+        self._settled = np.zeros(len(self.keys), dtype=bool)
 
     def missing(self) -> np.ndarray:
         """Slots of which nothing is known yet."""
         return np.flatnonzero(~self._settled)
 
     def missing_keys(self) -> set[bytes]:
-        return {key for slot in self.missing() if (key := self.keys[slot]) is not None}
+        return {key for key in unpack_keys(self.keys[self.missing()]) if key is not None}
 
-    def fill(self, keys: Sequence[bytes], rows: Iterable[np.ndarray]) -> None:
-        """Take rows found by their keys."""
-        slots = np.array([self.slot_of[key] for key in keys], dtype=np.intp)
+    def slots_of(self, keys: np.ndarray) -> np.ndarray:
+        """Return the slots of keys that are wanted."""
+        return self._table.find(keys)
+
+    @cached_property
+    def _table(self) -> KeyTable:
+        table = KeyTable()
+        table.add(self.keys, np.arange(len(self.keys)))
+        return table
+
+    def fill(self, slots: np.ndarray, rows: Iterable[np.ndarray]) -> None:
+        """Take rows that were found."""
         self.settle(slots, np.ones(len(slots), dtype=bool), rows)
 
     def settle(self, slots: np.ndarray, kept: np.ndarray, rows: Iterable[np.ndarray]) -> None:
@@ -262,22 +271,16 @@ def _take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
 class _Namespace:
     """Rows in blocks, and the place of each key's row: a number, for an array takes more than a short row."""
 
-    rows: dict[bytes, int] = field(default_factory=dict)
+    places: KeyTable = field(default_factory=KeyTable)
     blocks: list[np.ndarray] = field(default_factory=list)
     n_bytes: int = 0
     n_spilled: int = 0
     file: Any = None
 
-    def fetch(self, key: bytes) -> np.ndarray:
-        """Return a row that is kept."""
-        block, row = divmod(self.rows[key], _MOST_ROWS)
-        return self.blocks[block][row]
-
-    def add(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
+    def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Keep a block of rows."""
-        first = len(self.blocks) * _MOST_ROWS
+        self.places.add(keys, len(self.blocks) * _MOST_ROWS + np.arange(len(rows)))
         self.blocks.append(rows)
-        self.rows.update(zip(keys, range(first, first + len(rows)), strict=True))
         self.n_bytes += rows.nbytes + len(rows) * _OVERHEAD
 
     def spill(self, rows: np.ndarray) -> np.ndarray:
@@ -309,36 +312,41 @@ class _RowMemory:
                 after_in_child=self._start_child,
             )
 
-    def find(self, namespace: str, keys: Iterable[bytes]) -> tuple[list[bytes], list[np.ndarray]]:
+    def find(self, namespace: str, keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through the blocks that have rows of some keys: which of the keys, and their rows."""
         with self._lock:
             if namespace not in self._namespaces:
-                return [], []
+                return
             self._namespaces.move_to_end(namespace)
             known = self._namespaces[namespace]
-            found = [key for key in keys if key in known.rows]
-            return found, [known.fetch(key) for key in found]
+            places, blocks = known.places.find(keys), list(known.blocks)
+        found = np.flatnonzero(places >= 0)
+        found = found[np.argsort(places[found])]
+        numbers = places[found] // _MOST_ROWS
+        for part in np.split(found, 1 + np.flatnonzero(np.diff(numbers))) if len(found) else ():
+            yield part, blocks[places[part[0]] // _MOST_ROWS][places[part] % _MOST_ROWS]
 
-    def keep(self, namespace: str, keys: Sequence[bytes], rows: np.ndarray) -> None:
+    def keep(self, namespace: str, keys: np.ndarray, rows: np.ndarray) -> None:
         """Keep as many rows as the budget has room for; `rows` must not be changed by anyone any more."""
         row_bytes = rows[0].nbytes + _OVERHEAD
         budget = memory_budget(_SHARE_KEPT)
         with self._lock:
             current = self._namespaces.setdefault(namespace, _Namespace())
             self._namespaces.move_to_end(namespace)
-            new = [number for number, key in enumerate(keys) if key not in current.rows]
+            new = np.flatnonzero(current.places.find(keys) < 0)
             room = self._make_room(budget, len(new) * row_bytes)
             # What does not fit beside the namespace's own rows is not kept. Pushing out the row used longest
             # ago would help nobody: cross-validation goes through all rows in order, again and again, and
             # each would be pushed out shortly before its turn.
             new = new[: max(0, int(room // row_bytes))]
-            if not new:
+            if not len(new):
                 return
             block = rows if len(new) == len(rows) else rows[new]
             if block.nbytes >= _SMALLEST_SPILLED and self._n_held() + block.nbytes > memory_budget(
                 _SHARE_HELD
             ):
                 block = current.spill(block)
-            current.add([keys[number] for number in new], block)
+            current.add(keys[new], block)
 
     def clear(self) -> None:
         with self._lock:

@@ -1,5 +1,8 @@
 """A frozen backbone, and the cache between it and everybody who asks."""
 
+import pickle
+import subprocess
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -237,6 +240,20 @@ def test_twins_are_left_out_and_put_back():
     restored = put_back_twins(stored)
     assert restored.keys() == state.keys()
     assert all(map(np.array_equal, restored["_extractor"].weights, weights))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [tiny_transfer, tiny_embedder])
+def test_a_network_as_parameter_is_unpickled_within_the_threads_of_a_worker(make, tmp_path, child_env):
+    (tmp_path / "estimator.pkl").write_bytes(pickle.dumps(make(backbone=tiny_backbone())))
+    script = (
+        "import pickle, sys; pickle.load(open(sys.argv[1], 'rb')); import tensorflow as tf; "
+        "print(tf.config.threading.get_intra_op_parallelism_threads())"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "estimator.pkl")]
+    env = child_env | {"OMP_NUM_THREADS": "1"}
+    env.pop("TF_NUM_INTRAOP_THREADS", None)
+    assert subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout == "1\n"
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet", tiny_backbone, None])

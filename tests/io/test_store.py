@@ -6,6 +6,7 @@ import os
 import pickle
 import tempfile
 import tracemalloc
+from time import time_ns
 
 import joblib
 import numpy as np
@@ -14,7 +15,7 @@ import sklearn
 
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
 from histoclf.io import _store
-from histoclf.io._decode import decode_image, encode_png, resize_image
+from histoclf.io._decode import decode_image, encode_png, probe_size, resize_image
 from histoclf.io._store import common_size, load_patches
 
 
@@ -214,6 +215,27 @@ def test_of_equally_frequent_sizes_the_largest_wins(paths, tmp_path):
 @pytest.mark.parametrize(("limit", "expected"), [(None, (12, 10)), (12, (12, 10)), (6, (6, 5)), (1, (1, 1))])
 def test_a_limit_keeps_the_aspect_ratio(paths, limit, expected):
     assert common_size(paths, limit=limit) == expected
+
+
+def test_a_header_is_read_again_only_after_a_change(tmp_path, monkeypatch):
+    probed = []
+    monkeypatch.setattr(_store, "probe_size", lambda path: probed.append(path) or probe_size(path))
+    monkeypatch.setattr(
+        _store, "time_ns", lambda: time_ns() + 10 * 10**9
+    )  # what was just written has settled
+    path = str(tmp_path / "patch.png")
+    for side in (9, 30):  # files of other lengths
+        encode_png(np.random.RandomState(0).randint(0, 256, (side, side, 3)).astype(np.uint8), path)
+        assert common_size([path]) == common_size([path]) == (side, side)
+    assert len(probed) == 2
+
+
+def test_a_header_just_written_is_not_remembered(paths, monkeypatch):
+    probed = []
+    monkeypatch.setattr(_store, "probe_size", lambda path: probed.append(path) or probe_size(path))
+    for _ in range(2):
+        assert common_size(paths[:1]) == (12, 10)
+    assert len(probed) == 2
 
 
 def test_few_headers_are_read_of_many_files(paths, monkeypatch):

@@ -286,7 +286,7 @@ def test_a_namespace_that_fills_the_budget_keeps_its_first_rows():
             assert bits(cached_rows(keys, compute, chunk=4, namespace="ab")[0]) == bits(rows_of(keys))
             assert len(compute.computed) == expected
     assert list(_cache._memory._namespaces) == ["ab"]
-    assert len(_cache._memory._namespaces["ab"].rows) == 6
+    assert len(_cache._memory._namespaces["ab"].places) == 6
 
 
 @pytest.fixture
@@ -379,7 +379,7 @@ def test_threads_may_ask_for_the_same_rows():
     memory = _cache._memory
     per_row = np.prod(SHAPE) * 4 + _cache._OVERHEAD
     for namespace in memory._namespaces.values():
-        assert namespace.n_bytes == len(namespace.rows) * per_row
+        assert namespace.n_bytes == len(namespace.places) * per_row
 
 
 # --- the level in a folder ---------------------------------------------------------------------------------
