@@ -82,13 +82,19 @@ SUITE: tuple[Benchmark, ...] = (
     Benchmark(
         "evaluate_cost",
         "What does an evaluation cost beside one embedding pass?",
-        ("--patches", "400", "--rounds", "1"),
+        ("--patches", "400", "--rounds", "1", "--sizes", "200", "400"),
         True,
     ),
     Benchmark(
         "stain_speed",
         "How fast are stains normalised, beside torchstain?",
         ("--patches", "60", "--rounds", "2"),
+        True,
+    ),
+    Benchmark(
+        "duplicate_peers",
+        "Which tools find copies of patches, and how fast?",
+        ("--every", "20", "--copies", "8", "--rounds", "1"),
         True,
     ),
     Benchmark("audit_scale", "How do the audit's time and memory grow?", ("--most", "2000"), True),

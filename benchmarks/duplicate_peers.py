@@ -93,7 +93,7 @@ def by_cleanvision(planted: Planted) -> Pairs:
 
     with contextlib.redirect_stdout(io.StringIO()):
         lab = Imagelab(filepaths=planted.paths)
-        lab.find_issues({"exact_duplicates": {}, "near_duplicates": {}})
+        lab.find_issues({"exact_duplicates": {}, "near_duplicates": {}}, verbose=False)
     number = {path: row for row, path in enumerate(planted.paths)}
     sets = [each for kind in ("exact", "near") for each in lab.info[f"{kind}_duplicates"]["sets"]]
     return {pair for files in sets for pair in combinations(sorted(number[file] for file in files), 2)}

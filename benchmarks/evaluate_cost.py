@@ -4,6 +4,9 @@
 is compared with what it cannot do without: reading all files and embedding each once. Both run in fresh
 processes and in turns; imports are counted on neither side, building the network on both. The images that go
 through the backbone are counted too: as many as there are distinct files is each exactly once.
+
+Then the same evaluation, and the page of its report, are timed for more and more files: to which power of
+their number does the time grow?
 """
 
 from __future__ import annotations
@@ -14,16 +17,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from _comparison import Comparison, report
 from _frozen_peer import choose_patches, load_engines
-from _report import in_fresh_process, print_machine
+from _report import in_fresh_process, power, print_machine
 from transfer_grid import count_distinct, counted
 
 from histoclf import HistoEmbedder, HistoTransferClassifier, evaluate
 
-BAR = 5.0  # passes
+BAR, POWER_BAR = 5.0, 1.2  # passes; power of the number of files
 PASS, WHOLE = "one embedding pass", "evaluate"
 
 
@@ -51,8 +55,13 @@ def evaluate_all(arguments: argparse.Namespace) -> dict[str, Any]:
         start = time.perf_counter()
         evaluation = evaluate(clf, paths, labels, groups=patients, cv=5, learning_curve=True, inflation=True)
         seconds = time.perf_counter() - start
+    with TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        evaluation.to_html(Path(folder) / "report.html", paths)
+        report_seconds = time.perf_counter() - start
     return {
         "seconds": seconds,
+        "report seconds": report_seconds,
         "images": sum(calls),
         "fits": evaluation.settings["n_fits"],
         "balanced accuracy": evaluation.model.balanced_accuracy,
@@ -87,6 +96,28 @@ def compare(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]
     )
 
 
+def compare_growth(sizes: list[int]) -> list[Comparison]:
+    """Evaluate more and more files, each number in a fresh process, and write the powers."""
+    runs = [
+        in_fresh_process(__file__, *sys.argv[1:], "--patches", str(size), "--in-child", WHOLE)
+        for size in sizes
+    ]
+    found = []
+    for work, key in ((WHOLE, "seconds"), ("Evaluation.to_html", "report seconds")):
+        seconds = [run[key] for run in runs]
+        found.append(
+            Comparison(
+                f"{work}, growth of the time from {sizes[0]:,} to {sizes[-1]:,} files",
+                "linear growth",
+                "power",
+                [power(sizes, seconds)],
+                bar=f"at most {POWER_BAR:g}",
+                note="s: " + ", ".join(f"{each:.1f}" for each in seconds),
+            )
+        )
+    return found
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -98,6 +129,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", default="imagenet", help="imagenet (default), or a file")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[750, 1500, 3000, 5980], help="files")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     parser.add_argument("--in-child", choices=RUNS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -111,7 +143,7 @@ def main() -> None:
         return
     print_machine()
     runs = measure(arguments)
-    report(arguments.json, [compare(arguments, runs)], runs=runs)
+    report(arguments.json, [compare(arguments, runs), *compare_growth(arguments.sizes)], runs=runs)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ Growth: the resident set over many fits, each classifier in a fresh process. The
 load TensorFlow, trace the network and fill the allocator. Growth is the slope of a straight line through the
 resident set after each of the others. Every fit is given a new copy of the images (0.8 MB), so that it shows
 if one of them is kept. The transfer classifier, frozen and fine-tuned, forgets its embeddings before each
-fit, so that each computes its own. Fine-tuning, and scikeras, the peer, which traces a network in each fit,
-have fewer of them.
+fit, so that each computes its own. scikeras, the peer, which traces a network in each fit, has fewer of them.
 
 Search: the highest point of what all processes of a grid search over image files hold for themselves, with
 n_jobs=1 and n_jobs=2. Linux only (/proc).
@@ -35,8 +34,7 @@ NAMES = {
 }
 N_PATCHES, IMAGE_SIZE = 256, 32
 N_LEFT_OUT = 5
-# Of --fits, where a fit takes seconds: it trains, or traces a network.
-SHARES = {"tuned": 0.5, "scikeras": 0.15}
+SHARES = {"scikeras": 0.15}  # of --fits, where a fit takes seconds
 BAR = "at most 0.5"  # MB a fit
 GRID = {"learning_rate": [1e-3, 3e-3]}
 

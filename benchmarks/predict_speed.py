@@ -63,6 +63,8 @@ LOAD = {
 LOADED = {
     "CNN": ("load_model", "joblib.load", ".keras file"),
     "histology": ("load_model",),
+    "histology, OpenVINO": ("load_model",),
+    "MobileNet": ("load_model",),
     "MobileNet, OpenVINO": ("load_model",),
 }
 CODE = """

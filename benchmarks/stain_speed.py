@@ -1,7 +1,7 @@
 """Patches per second of stain normalisation: StainNormalizer, and torchstain with numpy and with torch.
 
-Both methods, Macenko's and Reinhard's, on the same real patches as uint8 arrays, towards the same reference,
-in turns. torchstain takes one image at a time, as its users call it, and is not asked for the stains apart.
+Both methods, Macenko's and Reinhard's, on the same patches as uint8 arrays, towards the same reference, in
+turns: real ones of 50 px, and synthetic ones of 224. torchstain takes one image at a time, as its users call it, and is not asked for the stains apart.
 Left out beforehand are patches at which one of its two versions fails or ours returns the image unchanged:
 nobody is timed on them. That it is the same work is shown by the mean difference of gray levels.
 """
@@ -20,7 +20,7 @@ import torchstain
 from _comparison import Comparison, report
 from _report import print_machine
 
-from histoclf import find_patches
+from histoclf import find_patches, make_patches
 from histoclf.io import load_patches
 from histoclf.preprocessing import StainNormalizer
 
@@ -80,6 +80,10 @@ def compare(images: np.ndarray, method: str, rounds: int) -> list[Comparison]:
     changed = (ours.transform(images) != images).any(axis=(1, 2, 3))
     able = [all(works(each, image) for each in peers.values()) for image in images]
     kept = images[changed & able]
+    if len(kept) == 0:
+        raise SystemExit(
+            f"{method}: torchstain failed, or ours changed nothing, on all {len(images)} patches."
+        )
     rates: dict[str, list[float]] = {name: [] for name in ("ours", *BACKENDS)}
     for _ in range(rounds):
         rates["ours"].append(len(kept) / seconds(lambda: ours.transform(kept)))
@@ -109,7 +113,7 @@ def difference(result: np.ndarray, normalize: Normalize, images: np.ndarray) -> 
 
 
 def read(folder: Path, n_patches: int, side: int) -> np.ndarray:
-    """Read patches spread over the folder."""
+    """Read patches spread over a folder."""
     paths = find_patches(folder, groups=None).paths
     chosen = np.linspace(0, len(paths) - 1, min(n_patches, len(paths))).astype(int)
     return load_patches([paths[row] for row in chosen], image_size=(side, side)).images
@@ -121,8 +125,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder of real patches, read at 50 px")
-    parser.add_argument("--large", type=Path, help="folder of larger patches, read at 224 px")
-    parser.add_argument("--patches", type=int, default=1000, help="of 50 px; a fifth of 224 px")
+    parser.add_argument("--patches", type=int, default=1000, help="of 50 px; a tenth of 224 px")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     return parser.parse_args()
@@ -132,9 +135,10 @@ def main() -> None:
     """Compare each method at each size."""
     arguments = parse()
     print_machine()
-    sets = [read(arguments.data, arguments.patches, 50)]
-    if arguments.large:
-        sets.append(read(arguments.large, max(1, arguments.patches // 5), 224))
+    large = make_patches(
+        n_patients=5, patches_per_patient=max(2, arguments.patches // 50), image_size=224, random_state=0
+    )
+    sets = (read(arguments.data, arguments.patches, 50), large.images)
     found = [
         each for images in sets for method in METHODS for each in compare(images, method, arguments.rounds)
     ]
