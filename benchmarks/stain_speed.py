@@ -1,9 +1,10 @@
 """Patches per second of stain normalisation: StainNormalizer, and torchstain with numpy and with torch.
 
 Both methods, Macenko's and Reinhard's, on the same patches as uint8 arrays, towards the same reference, in
-turns: real ones of 50 px, and synthetic ones of 224. torchstain takes one image at a time, as its users call it, and is not asked for the stains apart.
-Left out beforehand are patches at which one of its two versions fails or ours returns the image unchanged:
-nobody is timed on them. That it is the same work is shown by the mean difference of gray levels.
+turns: real ones of 50 px, and synthetic ones of 224. torchstain takes one image at a time, as its users call
+it, and is not asked for the stains apart. Left out beforehand are patches at which one of its two versions
+fails or ours returns the image unchanged: nobody is timed on them. That it is the same work is shown by the
+mean difference of gray levels.
 """
 
 from __future__ import annotations
