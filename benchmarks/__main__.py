@@ -76,7 +76,7 @@ SUITE: tuple[Benchmark, ...] = (
     Benchmark(
         "transfer_grid",
         "What does a search over frozen features cost?",
-        ("--patches", "400", "--rounds", "1", "--pipeline-rounds", "0"),
+        ("--patches", "400", "--rounds", "1", "--pipeline-rounds", "0", "--naive-patches", "0"),
         True,
     ),
     Benchmark(

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from histoclf import find_patches
 from histoclf.classifiers import _axes
@@ -105,6 +107,31 @@ def read_files(paths: np.ndarray, side: int) -> np.ndarray:
     for row, path in enumerate(paths):
         images[row] = keras.utils.load_img(path, target_size=(side, side), interpolation="bilinear")
     return images
+
+
+@cache
+def build_script(network: str, side: int, weights: str, pooling: str) -> keras.Model:
+    """Build a script's network, once in a process: more than a transformer that is cloned would do."""
+    return NETWORKS[network].script(side, weights, pooling)
+
+
+class NaiveEmbedder(TransformerMixin, BaseEstimator):
+    """What comes to mind first: a transformer that reads files and calls `predict` whenever it is asked."""
+
+    def __init__(self, network: str, side: int, weights: str, pooling: str = "avg") -> None:
+        self.network = network
+        self.side = side
+        self.weights = weights
+        self.pooling = pooling
+
+    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> NaiveEmbedder:
+        """Learn nothing."""
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Embed files."""
+        model = build_script(self.network, self.side, self.weights, self.pooling)
+        return model.predict(read_files(X, self.side), verbose=0)
 
 
 def choose_patches(folder: Path, n_patches: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

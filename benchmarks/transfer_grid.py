@@ -6,8 +6,9 @@ embeddings that are standardised already. Building the network, standardising an
 there; on our side all of the search is, except for imports. Neither side fits once more on all data.
 
 The same grid over a Pipeline(HistoEmbedder, StandardScaler, LogisticRegression), without `memory=` and with
-it, is timed whole as well. Everything runs in a fresh process, so that nothing is known before, and in turns.
-The images that go through the backbone are counted: as many as there are distinct files is each exactly once.
+it, is timed whole as well; and on fewer files one whose first step is a transformer that calls `predict`
+whenever it is asked. Everything runs in a fresh process, so that nothing is known before, and in turns. The
+images that go through the backbone are counted: as many as there are distinct files is each exactly once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from _comparison import Comparison, report
-from _frozen_peer import NETWORKS, choose_patches, load_engines, read_files, weights_file
+from _frozen_peer import NETWORKS, NaiveEmbedder, choose_patches, load_engines, read_files, weights_file
 from _report import in_fresh_process, print_machine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
@@ -45,6 +46,7 @@ GOAL = 5.0  # passes
 OURS, SCRIPT = "GridSearchCV(HistoTransferClassifier)", "one predict pass + the same heads"
 ONE_PASS = "the script's pass alone"
 PIPELINE, MEMORY = "Pipeline(HistoEmbedder, ...)", "Pipeline(HistoEmbedder, ..., memory=)"
+NAIVE, NAIVE_MEMORY = "Pipeline(naive transformer, ...)", "Pipeline(naive transformer, ..., memory=)"
 
 
 def head() -> LogisticRegression:
@@ -109,16 +111,26 @@ def search_ours(arguments: argparse.Namespace) -> dict[str, Any]:
     return search(HistoTransferClassifier(**frozen(arguments)), "pooling", "C", arguments)
 
 
-def search_pipeline(arguments: argparse.Namespace, memory: str | None = None) -> dict[str, Any]:
-    """Search with the embedder and scikit-learn's own steps."""
-    steps = [("embed", HistoEmbedder(**frozen(arguments))), ("scale", StandardScaler()), ("head", head())]
+def search_pipeline(arguments: argparse.Namespace, embedder: Any, memory: str | None = None) -> Any:
+    """Search with an embedder and scikit-learn's own steps."""
+    steps = [("embed", embedder), ("scale", StandardScaler()), ("head", head())]
     return search(Pipeline(steps, memory=memory), "embed__pooling", "head__C", arguments)
 
 
-def search_with_memory(arguments: argparse.Namespace) -> dict[str, Any]:
+def search_with_memory(arguments: argparse.Namespace, embedder: Any) -> dict[str, Any]:
     """Search with a folder of the Pipeline's own, empty at first."""
     with tempfile.TemporaryDirectory() as folder:
-        return search_pipeline(arguments, folder)
+        return search_pipeline(arguments, embedder, folder)
+
+
+def ours(arguments: argparse.Namespace) -> HistoEmbedder:
+    """Make our embedder."""
+    return HistoEmbedder(**frozen(arguments))
+
+
+def naive(arguments: argparse.Namespace) -> NaiveEmbedder:
+    """Make the naive one."""
+    return NaiveEmbedder(arguments.network, arguments.image_size, arguments.weights)
 
 
 def run_script(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -164,9 +176,13 @@ def fit_heads(
 RUNS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     OURS: search_ours,
     SCRIPT: run_script,
-    PIPELINE: search_pipeline,
-    MEMORY: search_with_memory,
+    PIPELINE: lambda arguments: search_pipeline(arguments, ours(arguments)),
+    MEMORY: lambda arguments: search_with_memory(arguments, ours(arguments)),
+    NAIVE: lambda arguments: search_pipeline(arguments, naive(arguments)),
+    NAIVE_MEMORY: lambda arguments: search_with_memory(arguments, naive(arguments)),
 }
+WHOLE = (OURS, SCRIPT, PIPELINE, MEMORY)  # on all files
+FEWER = (OURS, NAIVE, NAIVE_MEMORY)
 
 
 def count_distinct(paths: np.ndarray) -> int:
@@ -176,9 +192,9 @@ def count_distinct(paths: np.ndarray) -> int:
 
 def measure(arguments: argparse.Namespace, weights: str) -> dict[str, list[dict[str, Any]]]:
     """Run everything in turns, each in a fresh process."""
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in RUNS}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in WHOLE}
     for number in range(arguments.rounds):
-        for name in RUNS:
+        for name in WHOLE:
             if name in (OURS, SCRIPT) or number < arguments.pipeline_rounds:
                 child = ("--in-child", name, "--weights", weights)
                 runs[name].append(in_fresh_process(__file__, *sys.argv[1:], *child))
@@ -186,15 +202,27 @@ def measure(arguments: argparse.Namespace, weights: str) -> dict[str, list[dict[
     return {name: of_name for name, of_name in runs.items() if of_name}
 
 
+def describe(arguments: argparse.Namespace, kind: str, n_patches: int) -> str:
+    """Name the work."""
+    return (
+        f"search, {len(POOLINGS) * len(STRENGTHS)} candidates x {FOLDS.n_splits} folds, {n_patches:,} files, "
+        f"frozen {arguments.network} ({kind} weights, {arguments.image_size} px)"
+    )
+
+
+def compare_naive(arguments: argparse.Namespace, kind: str, weights: str) -> list[Comparison]:
+    """Search fewer files once each, beside pipelines whose embeddings nobody keeps, or `memory=` alone."""
+    fewer = ("--patches", str(arguments.naive_patches), "--weights", weights, "--in-child")
+    seconds = {name: [in_fresh_process(__file__, *sys.argv[1:], *fewer, name)["seconds"]] for name in FEWER}
+    work = describe(arguments, kind, arguments.naive_patches)
+    return [Comparison(work, name, "s", seconds[OURS], seconds[name]) for name in FEWER[1:]]
+
+
 def compare(
     arguments: argparse.Namespace, kind: str, runs: dict[str, list[dict[str, Any]]]
 ) -> list[Comparison]:
     """Write one line for each peer; the pipelines may have run in fewer rounds than we."""
-    n_candidates = len(POOLINGS) * len(STRENGTHS)
-    work = (
-        f"search, {n_candidates} candidates x {FOLDS.n_splits} folds, {arguments.patches:,} files, frozen "
-        f"{arguments.network} ({kind} weights, {arguments.image_size} px)"
-    )
+    work = describe(arguments, kind, arguments.patches)
     peers = {name: [run["seconds"] for run in of_name] for name, of_name in runs.items() if name != OURS}
     peers[ONE_PASS] = [run["pass"] for run in runs[SCRIPT]]
     bars = {SCRIPT: f"at most {BAR:g}", ONE_PASS: f"at most {GOAL:g}"}
@@ -236,6 +264,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="of our searches")
     parser.add_argument("--rounds", type=int, default=3, help="of search and script")
     parser.add_argument("--pipeline-rounds", type=int, default=1, help="of the searches over a Pipeline")
+    parser.add_argument("--naive-patches", type=int, default=400, help="files of the naive pipelines; or 0")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     parser.add_argument("--in-child", choices=RUNS, help=argparse.SUPPRESS)
     parser.add_argument("--weights", help=argparse.SUPPRESS)
@@ -251,7 +280,10 @@ def main() -> None:
     print_machine()
     with weights_file(NETWORKS[arguments.network]) as (weights, kind):
         runs = measure(arguments, weights)
-    report(arguments.json, compare(arguments, kind, runs), runs=runs)
+        found = compare(arguments, kind, runs)
+        if arguments.naive_patches:
+            found += compare_naive(arguments, kind, weights)
+    report(arguments.json, found, runs=runs)
 
 
 if __name__ == "__main__":
