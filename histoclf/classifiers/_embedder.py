@@ -118,7 +118,7 @@ class HistoEmbedder(BackboneHolder, ClassNamePrefixFeaturesOutMixin, Transformer
     >>> patches = make_patches(n_patients=2, patches_per_patient=4, image_size=32, random_state=0)
     >>> embedder = HistoEmbedder()
     >>> embedder.fit_transform(patches.images).shape
-    (8, 1536)
+    (8, 672)
     """
 
     input_format_: InputFormat
