@@ -47,12 +47,12 @@ from histoclf.evaluation import mean_colours
 
 HISTOLOGY = "histology"
 BACKBONES = {
-    HISTOLOGY: {"backbone": "histology"},
+    HISTOLOGY: {"backbone": HISTOLOGY},
     "MobileNet 1.0": {"backbone": "mobilenet"},
     "MobileNetV2 0.35": {"backbone": "mobilenet_v2", "backbone_params": {"alpha": 0.35}},
     "MobileNetV2 1.0": {"backbone": "mobilenet_v2"},
 }
-IN_DETAIL = ("histology", "MobileNet 1.0")
+IN_DETAIL = (HISTOLOGY, "MobileNet 1.0")
 # Short, and with one picture a patch: a fit takes two to three minutes on two cores. More layers, more epochs
 # or a higher rate were no better inside the outer training parts, see docs/results.rst.
 TUNED = {"fine_tune_layers": 10, "epochs": 3, "early_stopping": False, "channels": "haematoxylin"}
