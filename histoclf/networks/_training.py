@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.preprocessing import FunctionTransformer
 
 from histoclf.networks._callbacks import ProgressBar, RateLog, Validation, learning_rate_callbacks
@@ -88,8 +89,12 @@ class TrainingPlan:
     layer_decay: float = 1.0
 
 
-class PatchFeed(keras.utils.PyDataset):
+class PatchFeed:
     """Batches of images, in an order of our own that is drawn anew for each epoch.
+
+    Not a `keras.utils.PyDataset`: Keras makes a generator of it, and the first generator that TensorFlow 2.21
+    sees fixes the C library's threshold for memory maps at 128 KiB. Whatever is trained in the process after
+    that spends half as long again on getting the memory of its feature maps, and giving it back.
 
     Parameters
     ----------
@@ -116,11 +121,10 @@ class PatchFeed(keras.utils.PyDataset):
         batch_size: int,
         generator: np.random.Generator,
     ) -> None:
-        super().__init__()
         self._images, self._targets, self._weights, self._rows = images, targets, weights, rows
         self._n_batches = math.ceil(len(rows) / batch_size)
         self._generator = generator
-        self.on_epoch_end()
+        self.shuffle()
 
     def __len__(self) -> int:
         return self._n_batches
@@ -129,28 +133,39 @@ class PatchFeed(keras.utils.PyDataset):
         rows = self._batches[batch]
         return self._images[rows], self._targets[rows], self._weights[rows]
 
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
+    def shuffle(self) -> None:
+        """Draw the order of the next epoch."""
         order = self._generator.permutation(len(self._rows))
         self._batches = np.array_split(self._rows[order], self._n_batches)
 
+    def to_dataset(self) -> tf.data.Dataset:
+        """Return what TensorFlow goes through once an epoch; a batch is read while it trains on the last one."""
+        examples = self._images, self._targets, self._weights
+        kinds = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in examples]
+
+        def read(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            tensors = tf.numpy_function(self.__getitem__, [batch], [kind.dtype for kind in kinds])
+            return tuple(tf.ensure_shape(x, kind.shape) for x, kind in zip(tensors, kinds, strict=True))
+
+        return tf.data.Dataset.range(len(self)).map(read).prefetch(1)
+
     def release(self) -> None:
-        """Let go of the images: TensorFlow never lets go of a feed that it was given."""
+        """Let go of the images: TensorFlow never lets go of a function that it was given."""
         self.__dict__.update(_images=None, _targets=None, _weights=None, _rows=None, _batches=None)
 
 
 class _Loop(BaseWrapper):
-    """scikeras' loop over a feed: its data transformers exchange row numbers for the feed."""
+    """scikeras' loop over a data set: its data transformers exchange row numbers for it."""
 
-    _feed: PatchFeed
+    _batches: tf.data.Dataset
 
     @property
     def feature_encoder(self) -> FunctionTransformer:
-        return FunctionTransformer(lambda rows: self._feed)
+        return FunctionTransformer(lambda rows: self._batches)
 
     @property
     def target_encoder(self) -> FunctionTransformer:
-        return FunctionTransformer(lambda targets: None)  # the feed brings its own
+        return FunctionTransformer(lambda targets: None)  # they come with the batches
 
 
 @dataclass(frozen=True)
@@ -206,6 +221,7 @@ def train(
         *([Validation(evaluate)] if evaluate else []),
         *learning_rate_callbacks(plan, plan.epochs * len(feed)),
         RateLog(),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: feed.shuffle()),
         keras.callbacks.TerminateOnNaN(),
         *([stopper] if stopper else []),
         *([ProgressBar(plan.epochs)] if plan.verbose else []),
@@ -232,7 +248,7 @@ def _run_scikeras(
 ) -> dict[str, list[float]]:
     # `shuffle` would make Keras draw the order of batches from Python's global stream; the feed shuffles.
     loop = _Loop(model=model, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
-    loop._feed = feed
+    loop._batches = feed.to_dataset()
     loop.fit(np.zeros((1, 1)), np.zeros(1))
     return {name: [float(value) for value in values] for name, values in loop.history_.items()}
 

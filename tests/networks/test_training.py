@@ -64,7 +64,7 @@ def test_an_epoch_has_every_row_once_in_an_order_of_its_own():
     epochs = []
     for _ in range(2):
         epochs.append(np.concatenate([made[batch][2] for batch in range(len(made))]).astype(int))
-        made.on_epoch_end()
+        made.shuffle()
     for epoch in epochs:
         assert sorted(epoch) == list(range(20, 60))
     assert not np.array_equal(*epochs)
