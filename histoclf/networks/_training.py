@@ -147,7 +147,10 @@ class PatchFeed:
             tensors = tf.numpy_function(self.__getitem__, [batch], [kind.dtype for kind in kinds])
             return tuple(tf.ensure_shape(x, kind.shape) for x, kind in zip(tensors, kinds, strict=True))
 
-        return tf.data.Dataset.range(len(self)).map(read).prefetch(1)
+        # Without `autotune`, the end of an epoch waits for a thread that may sleep for as long as the epoch took.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return tf.data.Dataset.range(len(self)).map(read).prefetch(1).with_options(options)
 
     def release(self) -> None:
         """Let go of the images: TensorFlow never lets go of a function that it was given."""
