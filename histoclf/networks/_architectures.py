@@ -9,7 +9,6 @@ import keras
 from keras import layers
 
 from histoclf.networks._augment import RandomAugment
-from histoclf.networks._convolution import Convolution
 from histoclf.networks._group_norm import GroupNormalization
 from histoclf.networks._layers import OpticalDensity, ToPixels
 
@@ -74,7 +73,7 @@ class CNNSpec:
 
     def _convolve(self, x: Any, position: int, width: int) -> Any:
         """Convolve, normalise, rectify; the first and every second convolution halve the resolution."""
-        x = Convolution(
+        x = layers.Conv2D(
             width,
             5 if position == 0 else 3,
             strides=2 if position % 2 == 0 else 1,
