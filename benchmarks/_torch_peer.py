@@ -78,6 +78,11 @@ def count_parameters() -> int:
     return sum(each.numel() for each in Network().parameters())
 
 
+def has_fast_bfloat16() -> bool:
+    """Whether vectors are long enough for bfloat16: older processors emulate it, for minutes."""
+    return torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
+
+
 def fit_torch(
     images: np.ndarray, codes: np.ndarray, epochs: int, note: Callable[[], None], fast: bool = False
 ) -> None:

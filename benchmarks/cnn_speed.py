@@ -1,10 +1,10 @@
 """Patches a second in training: HistoCNNClassifier, and the same network, batch and augmentation elsewhere.
 
 Peers are a plain Keras script, two wrappers of Keras for scikit-learn, and torch under skorch, all in single
-precision; torch in bfloat16 with the channels last has no bar, and says what the machine could do. All are
-fitted in one process and take turns epoch by epoch, so that whatever else slows the machine down slows all of
-them. A rate is of one epoch, but not of a fit's first. The first has the tracing in it, and is part of the
-seconds of a whole fit, which are reported apart: ours traces in the first fit only, the others in each.
+precision; torch in bfloat16 with the channels last has no bar, and says what the machine could do where it
+has instructions for that. Fits take turns in one process. A rate is of all epochs of a fit but the first, and
+of what happens between them; the first has the tracing in it and is part of the seconds of a whole fit, which
+are reported apart: ours traces in the first fit only, the other networks of Keras in each.
 
 TensorFlow takes oneDNN's kernels where the processor has instructions for neural networks, and elsewhere with
 `TF_ENABLE_ONEDNN_OPTS=1`; whichever it takes, it takes for all of them.
@@ -16,14 +16,12 @@ beside what products of large matrices in single precision reach on the same thr
 from __future__ import annotations
 
 import argparse
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -40,68 +38,44 @@ TORCH, FAST_TORCH = "skorch with torch", "skorch with torch, bfloat16, channels 
 BARS = {KERAS: "at least 1.25", SCIKERAS: "at least 1.25", WRAPPER: "at least 1.25", TORCH: "at least 1"}
 
 Fit = Callable[[np.ndarray, np.ndarray, int], Any]
-Runs = dict[str, list[list[tuple[float, float]]]]  # what `Turns` notes of each fit
 
 
-class Turns:
-    """Lets the threads of all contestants go on one at a time, each for an epoch.
+@dataclass(frozen=True)
+class Run:
+    """What was measured of one fit.
 
     Attributes
     ----------
-    spent : dict of str to list of (float, float)
-        Seconds and processor seconds of each turn: one for each epoch, and what a fit does after the last.
+    rate, processor_rate : float
+        Patches a second of all epochs but the first, by the clock on the wall and by that of the processor.
+    seconds : float
+        Of the whole fit.
     """
 
-    def __init__(self, names: list[str]) -> None:
-        self._waiting = deque(names)
-        self._change = threading.Condition()
-        self.spent: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-
-    def take(self, name: str) -> None:
-        """Wait for the turn of `name`."""
-        with self._change:
-            self._change.wait_for(lambda: self._waiting[0] == name)
-        self._start = time.perf_counter(), time.process_time()
-
-    def end(self, last: bool = False) -> str:
-        """Let the next one go on; `last` if there is nothing more to do. Return whose turn it was."""
-        seconds, processor = time.perf_counter() - self._start[0], time.process_time() - self._start[1]
-        with self._change:
-            name = self._waiting.popleft()
-            self.spent[name].append((seconds, processor))
-            if not last:
-                self._waiting.append(name)
-            self._change.notify_all()
-        return name
-
-    def run(self, name: str, fit: Callable[[], None]) -> None:
-        """Fit, in a thread of its own."""
-        self.take(name)
-        try:
-            fit()
-        finally:
-            self.end(last=True)
+    rate: float
+    processor_rate: float
+    seconds: float
 
 
 class Clock(keras.callbacks.Callback):
-    """Ends a turn with each epoch."""
+    """Notes both clocks when an epoch ends."""
+
+    # Of the fit that runs; the classifier makes its callbacks itself.
+    ends: ClassVar[list[tuple[float, float]]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note the time, and wait."""
+        """Note the time."""
         note()
         super().on_epoch_end(epoch, logs)
 
 
 class ClockedRateLog(Clock, _training.RateLog):
-    """The callback that the classifier always uses, with the clock in it; the classifier makes it itself."""
-
-
-_turns = Turns([])  # of the fits that run
+    """The callback that the classifier always uses, with the clock in it."""
 
 
 def note() -> None:
-    """Note that an epoch has ended, and wait for the next turn."""
-    _turns.take(_turns.end())
+    """Note that an epoch has ended."""
+    Clock.ends.append((time.perf_counter(), time.process_time()))
 
 
 def fit_ours(images: np.ndarray, codes: np.ndarray, epochs: int) -> None:
@@ -136,11 +110,11 @@ def fit_wrapper(images: np.ndarray, codes: np.ndarray, epochs: int) -> None:
     wrapped.fit(images.reshape(len(images), -1), codes)
 
 
-def contestants(bfloat16: bool) -> dict[str, Fit]:
-    """List who is fitted; torch where it is installed, in bfloat16 as well on request."""
+def contestants() -> dict[str, Fit]:
+    """List who is fitted; torch where it is installed, in bfloat16 as well where that is not emulated."""
     found: dict[str, Fit] = {OURS: fit_ours, KERAS: fit_keras, SCIKERAS: fit_scikeras, WRAPPER: fit_wrapper}
     try:
-        from _torch_peer import count_parameters, fit_torch
+        from _torch_peer import count_parameters, fit_torch, has_fast_bfloat16
     except ImportError as error:
         print(f"Left out: {TORCH} ({error}). Install histoclf[benchmarks].")
         return found
@@ -148,43 +122,32 @@ def contestants(bfloat16: bool) -> dict[str, Fit]:
     if ours != theirs:
         raise SystemExit(f"The network in torch has {theirs} weights, ours has {ours}.")
     found[TORCH] = lambda images, codes, epochs: fit_torch(images, codes, epochs, note)
-    if bfloat16:
+    if has_fast_bfloat16():
         found[FAST_TORCH] = lambda images, codes, epochs: fit_torch(images, codes, epochs, note, fast=True)
     return found
 
 
-def fit_in_turns(
-    found: dict[str, Fit], images: np.ndarray, codes: np.ndarray, epochs: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Fit each once, and return what `Turns` notes."""
-    global _turns
-    _turns = Turns(list(found))
-    with ThreadPoolExecutor(len(found)) as threads:
-        running = [
-            threads.submit(_turns.run, name, lambda fit=fit: fit(images, codes, epochs))
-            for name, fit in found.items()
-        ]
-    for each in running:
-        each.result()
-    return _turns.spent
+def timed(fit: Fit, images: np.ndarray, codes: np.ndarray, epochs: int) -> Run:
+    """Fit once."""
+    Clock.ends.clear()
+    start = time.perf_counter()
+    fit(images, codes, epochs)
+    wall, processor = np.subtract(Clock.ends[-1], Clock.ends[0])
+    n_patches = len(images) * (len(Clock.ends) - 1)
+    return Run(n_patches / wall, n_patches / processor, time.perf_counter() - start)
 
 
-def measure(arguments: argparse.Namespace) -> Runs:
-    """Fit everything `rounds` times."""
+def measure(arguments: argparse.Namespace) -> dict[str, list[Run]]:
+    """Fit everything `rounds` times, in turns."""
     images, codes = training_data(arguments.patches, arguments.image_size)
     _training.RateLog = ClockedRateLog  # type: ignore[misc]
-    found = contestants(not arguments.no_bfloat16)
-    runs: Runs = {name: [] for name in found}
+    found = contestants()
+    runs: dict[str, list[Run]] = {name: [] for name in found}
     for number in range(arguments.rounds):
-        for name, spent in fit_in_turns(found, images, codes, arguments.epochs).items():
-            runs[name].append(spent)
+        for name, fit in found.items():
+            runs[name].append(timed(fit, images, codes, arguments.epochs))
         print(f"round {number + 1} of {arguments.rounds} done", flush=True)
     return runs
-
-
-def rates(fits: list[list[tuple[float, float]]], n_patches: int, clock: int = 0) -> list[float]:
-    """Patches a second of every epoch that counts; with ``clock=1`` a second of the processor."""
-    return [n_patches / epoch[clock] for fit in fits for epoch in fit[1:-1]]
 
 
 def operations(image_size: int) -> float:
@@ -208,23 +171,20 @@ def matrix_rate(size: int = 2048, repeats: int = 10) -> float:
     return 2 * size**3 / median(seconds)
 
 
-def compare(runs: Runs, arguments: argparse.Namespace) -> list[Comparison]:
+def compare(runs: dict[str, list[Run]], image_size: int) -> list[Comparison]:
     """Put us beside each."""
-    limit, each_patch = matrix_rate(), operations(arguments.image_size)
-    of_wall, of_processor = (
-        {name: rates(fits, arguments.patches, clock) for name, fits in runs.items()} for clock in (0, 1)
-    )
-    ours, best = (pick(of_wall[OURS]) * each_patch / 1e9 for pick in (median, max))
+    limit, each_patch = matrix_rate(), operations(image_size)
+    ours = [run.rate for run in runs[OURS]]
     about = (
-        f"; filters {DEFAULTS.filters}, {each_patch / 1e6:.0f} million operations a patch, {ours:.0f} (in "
-        f"the best epoch {best:.0f}) of {limit / 1e9:.0f} billion a second by a matrix product"
+        f"; filters {DEFAULTS.filters}, {each_patch / 1e6:.0f} million operations a patch, "
+        f"{median(ours) * each_patch / 1e9:.0f} of {limit / 1e9:.0f} billion a second by a matrix product"
     )
-    work = f"CNN training, {arguments.image_size} px"
     found = []
-    for name, theirs in of_wall.items():
-        ratio = median(a / b for a, b in zip(of_processor[OURS], of_processor[name], strict=True))
-        note = f"by the processor's clock {ratio:.3f}" + about * (name == KERAS)
-        found.append(Comparison(work, name, "patches/s", of_wall[OURS], theirs, BARS.get(name, ""), note))
+    for name, fits in runs.items():
+        by_processor = [a.processor_rate / b.processor_rate for a, b in zip(runs[OURS], fits, strict=True)]
+        note = f"by the processor's clock {spread(by_processor, 3)}" + about * (name == KERAS)
+        work, theirs = f"CNN training, {image_size} px", [run.rate for run in fits]
+        found.append(Comparison(work, name, "patches/s", ours, theirs, BARS.get(name, ""), note))
     return [each for each in found if each.peer != OURS]
 
 
@@ -235,9 +195,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--patches", type=int, default=1024)
     parser.add_argument("--image-size", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=16, help="of each fit, at least 2")
-    parser.add_argument("--rounds", type=int, default=2, help="fits of each")
-    parser.add_argument("--no-bfloat16", action="store_true", help="leave out what old processors emulate")
+    parser.add_argument("--epochs", type=int, default=5, help="of each fit, at least 2")
+    parser.add_argument("--rounds", type=int, default=5, help="fits of each")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
@@ -253,15 +212,17 @@ def main() -> None:
     rows = [
         [
             name,
-            *(spread(rates(fits, arguments.patches, clock), 0) for clock in (0, 1)),
-            spread([sum(seconds for seconds, _ in fit) for fit in fits]),
+            spread([fit.rate for fit in fits], 0),
+            spread([fit.processor_rate for fit in fits], 0),
+            spread([fit.seconds for fit in fits]),
         ]
         for name, fits in runs.items()
     ]
     header = ["", "patches/s", "by the processor's clock", f"s of a fit of {arguments.epochs} epochs"]
     print_table(header, rows)
     print()
-    report(arguments.json, compare(runs, arguments), runs=runs)
+    found = {name: [asdict(fit) for fit in fits] for name, fits in runs.items()}
+    report(arguments.json, compare(runs, arguments.image_size), runs=found)
 
 
 if __name__ == "__main__":
