@@ -139,7 +139,7 @@ class PatchFeed:
         self._batches = np.array_split(self._rows[order], self._n_batches)
 
     def to_dataset(self) -> tf.data.Dataset:
-        """Return what TensorFlow goes through once an epoch; a batch is read while it trains on the last one."""
+        """Return what TensorFlow goes through once an epoch; a batch is read while it trains on another."""
         examples = self._images, self._targets, self._weights
         kinds = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in examples]
 
@@ -147,7 +147,7 @@ class PatchFeed:
             tensors = tf.numpy_function(self.__getitem__, [batch], [kind.dtype for kind in kinds])
             return tuple(tf.ensure_shape(x, kind.shape) for x, kind in zip(tensors, kinds, strict=True))
 
-        # Without `autotune`, the end of an epoch waits for a thread that may sleep for as long as the epoch took.
+        # With `autotune`, an epoch may end by waiting for a thread that sleeps as long as the epoch took.
         options = tf.data.Options()
         options.autotune.enabled = False
         return tf.data.Dataset.range(len(self)).map(read).prefetch(1).with_options(options)
