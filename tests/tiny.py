@@ -47,7 +47,7 @@ def tiny_cnn(**params: Any) -> HistoCNNClassifier:
     defaults = {
         "filters": (8, 16),
         "dropout": 0.1,
-        "epochs": 4,
+        "epochs": 6,
         "batch_size": 4,
         "learning_rate": 0.01,
         "augmentation": None,
