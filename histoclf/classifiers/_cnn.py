@@ -152,7 +152,7 @@ class HistoCNNClassifier(BaseHistoClassifier):
     --------
     >>> from histoclf import HistoCNNClassifier, make_patches
     >>> patches = make_patches(n_patients=4, patches_per_patient=20, image_size=24, random_state=0)
-    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=20, random_state=0)
+    >>> clf = HistoCNNClassifier(filters=(8, 16), batch_size=16, epochs=20, random_state=0)
     >>> clf.fit(patches.images, patches.labels).predict_proba(patches.images[:1]).shape
     (1, 2)
     """

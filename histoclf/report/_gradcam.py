@@ -68,7 +68,7 @@ class GradCAMDisplay:
     >>> import matplotlib.pyplot as plt
     >>> from histoclf import GradCAMDisplay, HistoCNNClassifier, make_patches
     >>> patches = make_patches(n_patients=4, patches_per_patient=20, image_size=24, random_state=0)
-    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=20, random_state=0)
+    >>> clf = HistoCNNClassifier(filters=(8, 16), batch_size=16, epochs=20, random_state=0)
     >>> clf = clf.fit(patches.images, patches.labels)
     >>> display = GradCAMDisplay.from_estimator(clf, patches.images[:4], patches.labels[:4])
     >>> display.evidence.shape

@@ -47,7 +47,7 @@ class TrainingHistoryDisplay:
     >>> import matplotlib.pyplot as plt
     >>> from histoclf import HistoCNNClassifier, TrainingHistoryDisplay, make_patches
     >>> patches = make_patches(n_patients=4, patches_per_patient=20, image_size=24, random_state=0)
-    >>> clf = HistoCNNClassifier(filters=(8, 16), epochs=20, random_state=0)
+    >>> clf = HistoCNNClassifier(filters=(8, 16), batch_size=16, epochs=20, random_state=0)
     >>> display = TrainingHistoryDisplay.from_estimator(clf.fit(patches.images, patches.labels))
     >>> plt.show()  # doctest: +SKIP
     """

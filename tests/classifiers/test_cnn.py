@@ -103,7 +103,7 @@ def test_history_has_one_entry_an_epoch(fitted, stopped):
     assert stopped.history_.keys() == {"loss", "learning_rate", "val_loss", "val_score"}
     for clf in (fitted, stopped):
         assert {len(values) for values in clf.history_.values()} == {clf.n_iter_}
-    assert fitted.n_iter_ == fitted.best_epoch_ == 4
+    assert fitted.n_iter_ == fitted.best_epoch_ == 6
     assert fitted.validation_indices_.size == 0
 
 
@@ -126,7 +126,7 @@ def test_training_stops_when_nothing_improves():
 
 @short
 @pytest.mark.parametrize(
-    ("schedule", "expected"), [("constant", [0.01] * 4), ("cosine", None), ("plateau", [0.01] * 4)]
+    ("schedule", "expected"), [("constant", [0.01] * 6), ("cosine", None), ("plateau", [0.01] * 6)]
 )
 def test_the_rate_follows_its_schedule(schedule, expected):
     rates = tiny_cnn(learning_rate_schedule=schedule).fit(X, y).history_["learning_rate"]
@@ -160,7 +160,7 @@ def test_warm_start_goes_on_from_the_last_weights():
     first = clf.history_["loss"]
     clf.fit(X, y)
     assert clf.history_["loss"][0] < first[0]
-    assert clf.n_iter_ == 4
+    assert clf.n_iter_ == 6
     assert not np.array_equal(clf.predict_proba(X), cold.predict_proba(X))
 
 

@@ -70,6 +70,35 @@ def test_an_epoch_has_every_row_once_in_an_order_of_its_own():
     assert not np.array_equal(*epochs)
 
 
+def test_the_data_set_has_the_batches_of_the_feed_in_their_order():
+    made = feed(range(20, 41))
+    batches = made.to_dataset()
+    assert [tuple(kind.shape) for kind in batches.element_spec] == [(None, 16, 16, 3), (None,), (None,)]
+    for _ in range(2):
+        found = list(batches.as_numpy_iterator())
+        assert len(found) == len(made)
+        for batch, arrays in enumerate(found):
+            for a, b in zip(arrays, made[batch], strict=True):
+                np.testing.assert_array_equal(a, b)
+                assert a.dtype == b.dtype
+        made.shuffle()
+
+
+def test_training_goes_through_every_row_once_an_epoch(engine, monkeypatch):
+    read, seen = PatchFeed.__getitem__, []
+
+    def remember(self, batch):
+        arrays = read(self, batch)
+        seen.append(arrays[2].astype(int))
+        return arrays
+
+    monkeypatch.setattr(PatchFeed, "__getitem__", remember)
+    run(engine, rows=range(24))
+    epochs = np.concatenate(seen).reshape(3, 24)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), [range(24)] * 3)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
 def test_the_history_has_one_entry_an_epoch(engine):
     result = run(engine)
     assert result.history.keys() == {"loss", "learning_rate"}
