@@ -169,7 +169,8 @@ def main() -> None:
         with weights_file(network, None if key in RANDOM else "imagenet") as (weights, kind):
             runs = measure(network, weights, paths, side, arguments.rounds)
             cached = measure_cache(network, weights, paths, side, arguments.rounds)
-        work = f"{len(paths):,} files to embeddings of {key} ({kind} weights, {side} px)"
+        print(f"{key}: {kind} weights, {len(paths):,} files", flush=True)
+        work = f"embedding, {key}, {side} px"
         found += compare(runs, work, network, len(paths)) + compare_cache(cached, work, len(paths))
     report(arguments.json, found)
 

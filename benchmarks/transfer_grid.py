@@ -202,31 +202,27 @@ def measure(arguments: argparse.Namespace, weights: str) -> dict[str, list[dict[
     return {name: of_name for name, of_name in runs.items() if of_name}
 
 
-def describe(arguments: argparse.Namespace, kind: str, n_patches: int) -> str:
+def describe(n_patches: int) -> str:
     """Name the work."""
-    return (
-        f"search, {len(POOLINGS) * len(STRENGTHS)} candidates x {FOLDS.n_splits} folds, {n_patches:,} files, "
-        f"frozen {arguments.network} ({kind} weights, {arguments.image_size} px)"
-    )
+    n_candidates = len(POOLINGS) * len(STRENGTHS)
+    return f"search, {n_candidates} x {FOLDS.n_splits} fits, {n_patches:,} files"
 
 
-def compare_naive(arguments: argparse.Namespace, kind: str, weights: str) -> list[Comparison]:
+def compare_naive(arguments: argparse.Namespace, weights: str) -> list[Comparison]:
     """Search fewer files once each, beside pipelines whose embeddings nobody keeps, or `memory=` alone."""
     fewer = ("--patches", str(arguments.naive_patches), "--weights", weights, "--in-child")
     seconds = {name: [in_fresh_process(__file__, *sys.argv[1:], *fewer, name)["seconds"]] for name in FEWER}
-    work = describe(arguments, kind, arguments.naive_patches)
+    work = describe(arguments.naive_patches)
     return [Comparison(work, name, "s", seconds[OURS], seconds[name]) for name in FEWER[1:]]
 
 
-def compare(
-    arguments: argparse.Namespace, kind: str, runs: dict[str, list[dict[str, Any]]]
-) -> list[Comparison]:
+def compare(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> list[Comparison]:
     """Write one line for each peer; the pipelines may have run in fewer rounds than we."""
-    work = describe(arguments, kind, arguments.patches)
+    work = describe(arguments.patches)
     peers = {name: [run["seconds"] for run in of_name] for name, of_name in runs.items() if name != OURS}
     peers[ONE_PASS] = [run["pass"] for run in runs[SCRIPT]]
     bars = {SCRIPT: f"at most {BAR:g}", ONE_PASS: f"at most {GOAL:g}"}
-    notes = {SCRIPT: script_note(runs), ONE_PASS: count_note(arguments, runs)}
+    notes = {SCRIPT: f"{arguments.network}; {script_note(runs)}", ONE_PASS: count_note(arguments, runs)}
     ours = [run["seconds"] for run in runs[OURS]]
     return [
         Comparison(work, name, "s", ours[: len(theirs)], theirs, bars.get(name, ""), notes.get(name, ""))
@@ -280,9 +276,10 @@ def main() -> None:
     print_machine()
     with weights_file(NETWORKS[arguments.network]) as (weights, kind):
         runs = measure(arguments, weights)
-        found = compare(arguments, kind, runs)
+        print(f"{arguments.network}: {kind} weights, {arguments.image_size} px", flush=True)
+        found = compare(arguments, runs)
         if arguments.naive_patches:
-            found += compare_naive(arguments, kind, weights)
+            found += compare_naive(arguments, weights)
     report(arguments.json, found, runs=runs)
 
 
