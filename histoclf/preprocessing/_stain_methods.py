@@ -187,6 +187,7 @@ _XYZ_OF_RGB = np.array(
 # L*, a* and b* of the "cube roots" of X, Y and Z; of L* without its constant.
 _LAB_OF_ROOTS = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 _EPSILON, _SLOPE, _OFFSET = 0.008856, 7.787, 16 / 116  # the straight part near black
+_DARKEST = 0.0031308  # of linear sRGB; below it the curve is straight too
 
 _SRGB = np.arange(256) / 255
 _LIGHT_OF_SRGB = np.where(_SRGB > 0.04045, ((_SRGB + 0.055) / 1.055) ** 2.4, _SRGB / 12.92).astype(np.float32)
@@ -194,7 +195,7 @@ _LIGHT_OF_SRGB = np.where(_SRGB > 0.04045, ((_SRGB + 0.055) / 1.055) ** 2.4, _SR
 
 def _to_lab(planes: Planes) -> Floats:
     xyz = _XYZ_OF_RGB.astype(np.float32) @ np.take(_LIGHT_OF_SRGB, planes)
-    roots = np.where(xyz > _EPSILON, np.cbrt(xyz), _SLOPE * xyz + _OFFSET)
+    roots = np.where(xyz > _EPSILON, _power(xyz, 1 / 3, _EPSILON), _SLOPE * xyz + _OFFSET)
     lab = _LAB_OF_ROOTS.astype(np.float32) @ roots
     lab[:, 0] -= 16
     return lab
@@ -203,6 +204,13 @@ def _to_lab(planes: Planes) -> Floats:
 def _from_lab(lab: Floats) -> Floats:
     lab[:, 0] += 16
     roots = np.linalg.inv(_LAB_OF_ROOTS).astype(np.float32) @ lab
-    xyz = np.where(roots > _EPSILON ** (1 / 3), roots**3, (roots - _OFFSET) / _SLOPE)
+    xyz = np.where(roots > _EPSILON ** (1 / 3), roots * roots * roots, (roots - _OFFSET) / _SLOPE)
     rgb = np.clip(np.linalg.inv(_XYZ_OF_RGB).astype(np.float32) @ xyz, 0, 1)
-    return 255 * np.where(rgb > 0.0031308, 1.055 * rgb ** np.float32(1 / 2.4) - 0.055, 12.92 * rgb)
+    return 255 * np.where(rgb > _DARKEST, 1.055 * _power(rgb, 1 / 2.4, _DARKEST) - 0.055, 12.92 * rgb)
+
+
+def _power(values: Floats, exponent: float, least: float) -> Floats:
+    """Raise what is at least `least`: NumPy's cube roots and powers of float32 take several times as long."""
+    logs = np.log(np.maximum(values, np.float32(least)))
+    logs *= np.float32(exponent)
+    return np.exp(logs, out=logs)
