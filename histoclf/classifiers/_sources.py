@@ -9,7 +9,7 @@ import numpy as np
 
 from histoclf.classifiers._contract import InputContract
 from histoclf.io._decode import resize_image
-from histoclf.io._fingerprint import array_keys, file_keys, pack_keys
+from histoclf.io._fingerprint import array_keys, pack_keys, packed_file_keys
 from histoclf.io._store import decode_files
 
 Size = tuple[int, int]
@@ -76,7 +76,7 @@ class FileSource:
 
     def keys(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Name each file by its bytes."""
-        return pack_keys(file_keys(self.paths if rows is None else self.paths[rows]))
+        return packed_file_keys(self.paths if rows is None else self.paths[rows])
 
     def read(self, rows: np.ndarray | None = None) -> ReadImages:
         """Decode files."""

@@ -145,13 +145,14 @@ def _compute_missing(
     missing = wanted.missing()
     with tqdm(total=len(missing), desc="Embedding", unit="patch", disable=verbose < 1) as bar:
         while n_missing := len(missing):
-            slots = missing[:chunk]
+            slots, missing = missing[:chunk], missing[chunk:]
             rows, kept = compute(wanted.positions[slots])
             rows = np.array(rows, dtype=np.float32)  # a copy: `compute` may use its array again
             wanted.settle(slots, kept, rows)
             _keep(wanted.keys[slots[kept]], rows, namespace, shards)
-            _look_up(wanted, namespace, shards)  # another process may be computing the same rows
-            missing = wanted.missing()
+            if shards is not None and shards.has_news():  # another process may be computing the same rows
+                _look_up(wanted, namespace, shards)
+                missing = wanted.missing()
             bar.update(n_missing - len(missing))
 
 

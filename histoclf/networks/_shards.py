@@ -56,6 +56,7 @@ class ShardFolder:
         self.writable = True
         self._chunk = chunk
         self._known = _known.setdefault(self.path, {})
+        self._seen: set[str] = set()  # shards that were there at the last look, and our own
 
     def find(self, keys: set[bytes]) -> Iterator[tuple[list[bytes], np.ndarray]]:
         """Find rows.
@@ -75,7 +76,9 @@ class ShardFolder:
         wanted = set(keys)
         for _ in range(_TRIES):  # again if a shard was gone: its rows may just have been merged into another
             gone = False
-            for name in self._names() if wanted else ():
+            names = self._names()
+            self._seen.update(names)
+            for name in names if wanted else ():
                 if self._known.get(name, wanted).isdisjoint(wanted):
                     continue
                 records = self._read(name)
@@ -85,6 +88,10 @@ class ShardFolder:
                     yield list(hits), records["row"][list(hits.values())]
             if not gone:
                 return
+
+    def has_news(self) -> bool:
+        """Tell whether others have written since `find` looked; that one costs more the more it looks for."""
+        return not self._seen.issuperset(self._names())
 
     def add(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Write rows into a shard.
@@ -144,6 +151,7 @@ class ShardFolder:
         name = _name(data)
         write_atomically(os.path.join(self.path, name), data)
         self._known[name] = frozenset(keys)
+        self._seen.add(name)
         return name
 
     def _merge(self, small: list[str]) -> None:

@@ -17,6 +17,7 @@ import sklearn
 from histoclf.io import _room
 from histoclf.networks import _cache, _shards
 from histoclf.networks._cache import cached_rows, clear_memory
+from histoclf.networks._shards import ShardFolder
 
 SHAPE = (2, 3)
 
@@ -422,12 +423,20 @@ def test_what_another_process_wrote_meanwhile_is_not_computed(tmp_path):
     def compute(positions):
         if positions[0] == 0:
             folder = tmp_path / "histoclf-embeddings" / "1" / "ab"
-            _shards.ShardFolder(str(folder), 512).add(keys[3:5], rows_of(keys[3:5]))
+            ShardFolder(str(folder), 512).add(keys[3:5], rows_of(keys[3:5]))
         return counted(positions)
 
     rows, _ = cached_rows(keys, compute, namespace="ab", memory=tmp_path, chunk=2)
     assert counted.calls == [[0, 1], [2, 5]]
     assert bits(rows) == bits(rows_of(keys))
+
+
+def test_a_folder_to_itself_is_looked_through_once(tmp_path, monkeypatch):
+    keys, looks = keys_of(*range(6)), []
+    find = ShardFolder.find
+    monkeypatch.setattr(ShardFolder, "find", lambda self, keys: looks.append(keys) or find(self, keys))
+    cached_rows(keys, Counted(keys), namespace="ab", memory=tmp_path, chunk=2)
+    assert looks == [set(keys)]
 
 
 def _files(folder):

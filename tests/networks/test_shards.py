@@ -128,6 +128,17 @@ def test_shards_that_came_later_are_seen(folder):
     assert find(folder, [1, 2]) == [1, 2]
 
 
+def test_what_others_wrote_since_the_last_look_is_news(folder):
+    add(folder, [1])
+    assert not folder.has_news()
+    other = ShardFolder(folder.path, CHUNK)
+    assert other.has_news()
+    assert find(other, [9]) == []
+    assert not other.has_news()
+    add(folder, [2])
+    assert other.has_news()
+
+
 def test_shards_that_are_gone_take_no_memory(folder, path):
     add(folder, [1])
     add(folder, [2])
