@@ -120,8 +120,8 @@ def solve_head(
     >>> head.logits(embeddings).argmax(axis=1), head.converged
     (array([0, 0, 1, 1]), True)
     """
-    present = np.flatnonzero(weights)
-    if len(present) < len(weights):
+    if not weights.all():
+        present = np.flatnonzero(weights)
         embeddings, codes, weights = embeddings[present], codes[present], weights[present]
     weights = weights.astype(np.float64)
     axes = shared_axes(embeddings, weights)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,6 +22,7 @@ from histoclf.io._fingerprint import read_stamp
 from histoclf.io._room import make_room
 
 _CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
+_MOST_TASKS, _MOST_AT_ONCE = 1000, 512  # of many files: a task takes a kilobyte until all of them are done
 _N_PROBED = 1000  # headers that `common_size` reads at most
 
 
@@ -116,16 +117,23 @@ def decode_files(
 ) -> LoadedPatches:
     """Do as `load_patches`, but leave unreadable files to `settle_failures`."""
     paths = [os.fspath(path) for path in paths]
-    rows: dict[str, list[int]] = {}
-    for row, path in enumerate(paths):
-        rows.setdefault(path, []).append(row)
     images = make_room((len(paths), *image_size, 3), np.uint8, max_bytes)
-    failures = _decode_all(list(rows.items()), images, n_jobs, verbose)
+    rows, repeats = _first_rows(paths)
+    failures = _decode_all(paths, rows, images, n_jobs, verbose)
+    for row, first in repeats:
+        images[row] = images[first]
     kept = np.arange(len(paths))
     if failures:
         kept = np.array([row for row, path in enumerate(paths) if path not in failures], dtype=np.int64)
         images = _compacted(images, kept)
     return LoadedPatches(images, kept, failures)
+
+
+def _first_rows(paths: list[str]) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Return the rows where each path is first, and every other row with the first one of its path."""
+    first: dict[str, int] = {}
+    repeats = [(row, first[path]) for row, path in enumerate(paths) if first.setdefault(path, row) < row]
+    return np.fromiter(first.values(), dtype=np.int64, count=len(first)), repeats
 
 
 def settle_failures(
@@ -214,29 +222,30 @@ def unreadable(failures: dict[str, str], n_files: int) -> ImageReadError:
 
 
 def _decode_all(
-    work: Sequence[tuple[str, list[int]]], images: np.ndarray, n_jobs: int | None, verbose: int
+    paths: list[str], rows: np.ndarray, images: np.ndarray, n_jobs: int | None, verbose: int
 ) -> dict[str, str]:
-    """Decode every file into its rows of `images`; the failures, in the order of the files."""
-    chunks = [work[start : start + _CHUNK] for start in range(0, len(work), _CHUNK)]
+    """Decode the files of some rows into `images`; the failures, in the order of the files."""
+    size = max(_CHUNK, min(_MOST_AT_ONCE, len(rows) // _MOST_TASKS))
+    chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
     failures: dict[str, str] = {}
     # Threads, not processes: Pillow lets go of the interpreter lock, and all of them write into one array.
     # Not joblib's, whose dispatch costs more than small files do.
     with (
-        tqdm(total=len(work), desc="Reading images", unit="file", disable=verbose < 1) as bar,
+        tqdm(total=len(rows), desc="Reading images", unit="file", disable=verbose < 1) as bar,
         ThreadPoolExecutor(_n_threads(n_jobs), "histoclf-read") as pool,
     ):
-        for chunk, failed in zip(chunks, pool.map(partial(_decode_chunk, images), chunks), strict=True):
+        found = pool.map(partial(_decode_chunk, paths, images), chunks)
+        for chunk, failed in zip(chunks, found, strict=True):
             failures.update(failed)
             bar.update(len(chunk))
     return failures
 
 
-def _decode_chunk(images: np.ndarray, chunk: Iterable[tuple[str, list[int]]]) -> dict[str, str]:
+def _decode_chunk(paths: list[str], images: np.ndarray, rows: np.ndarray) -> dict[str, str]:
     failures: dict[str, str] = {}
-    size = images.shape[1:3]
-    for path, rows in chunk:
+    for row in rows:
         try:
-            images[rows] = decode_image(path, size)
+            images[row] = decode_image(paths[row], images.shape[1:3])
         except ImageReadError as error:
             failures.update(error.failures)
     return failures

@@ -193,14 +193,15 @@ class _Wanted:
     """
 
     def __init__(self, keys: np.ndarray) -> None:
-        _, first, same = np.unique(sortable(keys), return_index=True, return_inverse=True)
-        first = first[same]
-        unnamed = np.flatnonzero(~are_named(keys))
-        first[unnamed] = unnamed
-        is_first = first == np.arange(len(keys))
-        self.positions = np.flatnonzero(is_first)
-        self._slots = (np.cumsum(is_first) - 1)[first]
-        self.keys = keys[self.positions]
+        first = _first_places(keys)
+        if first is None:
+            self.positions = self._slots = np.arange(len(keys))
+            self.keys = keys
+        else:
+            is_first = first == np.arange(len(keys))
+            self.positions = np.flatnonzero(is_first)
+            self._slots = (np.cumsum(is_first) - 1)[first]
+            self.keys = keys[self.positions]
         self._rows: np.ndarray | None = None
         self._kept = np.zeros(len(self.keys), dtype=bool)
         self._settled = np.zeros(len(self.keys), dtype=bool)
@@ -250,6 +251,18 @@ class _Wanted:
                 "that the rows depend on."
             )
         return self._rows
+
+
+def _first_places(keys: np.ndarray) -> np.ndarray | None:
+    """Return the place where each key is first, every None by itself; None if they all differ, as most do."""
+    ordered = np.sort(sortable(keys))
+    if not (ordered[1:] == ordered[:-1]).any():
+        return None
+    _, first, same = np.unique(sortable(keys), return_index=True, return_inverse=True)
+    places: np.ndarray = first[same]
+    unnamed = np.flatnonzero(~are_named(keys))
+    places[unnamed] = unnamed
+    return places
 
 
 def _room(n_rows: int, shape: tuple[int, ...]) -> np.ndarray:
