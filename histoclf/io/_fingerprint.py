@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from itertools import islice
 from time import time_ns
 
 import numpy as np
@@ -60,18 +59,34 @@ def packed_file_keys(paths: Sequence[str] | np.ndarray) -> np.ndarray:
     """Do as `file_keys`, and pack the keys: objects for each would take five times as much on the way."""
     now = time_ns()  # before any file is looked at: what changes from here on bears a later time
     packed = np.empty(len(paths), dtype=_PACKED)
-    first: dict[str, int] = {}
+    rows, repeats = first_rows(paths)
     # Threads would not pay: for files of 6 and 23 kB two of them took longer than this loop.
-    for row, path in enumerate(paths):
-        if first.setdefault(path, row) < row:
-            packed[row] = packed[first[path]]
-            continue
-        packed[row] = _file_key(path, now) or _UNNAMED
+    for row in rows:
+        packed[row] = _file_key(paths[row], now) or _UNNAMED
         if len(_memo) > _MEMO_SIZE + _MEMO_SLACK:
-            _forget_all_but(first)
+            _forget_all_but(paths)
     if len(_memo) > _MEMO_SIZE:
-        _forget_all_but(first)
+        _forget_all_but(paths)
+    for row, first in repeats:
+        packed[row] = packed[first]
     return packed
+
+
+def first_rows(paths: Sequence[str] | np.ndarray) -> tuple[Sequence[int], list[tuple[int, int]]]:
+    """Return the rows where each path is first, and every other row with the first one of its path.
+
+    Examples
+    --------
+    >>> from histoclf.io._fingerprint import first_rows
+    >>> first_rows(["a", "b", "a"])
+    ([0, 1], [(2, 0)])
+    """
+    hashes = np.sort(np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths)))
+    if not (hashes[1:] == hashes[:-1]).any():  # no path repeats, as mostly: a dict would take 80 bytes a path
+        return range(len(paths)), []
+    first: dict[str, int] = {}
+    repeats = [(row, first[path]) for row, path in enumerate(paths) if first.setdefault(path, row) < row]
+    return list(first.values()), repeats
 
 
 def array_keys(images: np.ndarray) -> list[bytes]:
@@ -171,7 +186,11 @@ def _file_key(path: str, now: int) -> bytes | None:
 def _forget_all_but(paths: Iterable[str]) -> None:
     # The first ones of this call stay, not the last ones used: under a scan over more files than fit, each
     # would be pushed out shortly before its turn.
-    found = ((path, _memo.get(path)) for path in paths)
-    kept = dict(islice(((path, entry) for path, entry in found if entry), _MEMO_SIZE))
+    kept: dict[str, bytes] = {}
+    for path in paths:
+        if path in _memo:
+            kept[path] = _memo[path]
+        if len(kept) == _MEMO_SIZE:
+            break
     _memo.clear()
     _memo.update(kept)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from histoclf.exceptions import ImageReadError, InputContractError, SkippedImagesWarning
 from histoclf.io._decode import decode_image, probe_size
-from histoclf.io._fingerprint import read_stamp
+from histoclf.io._fingerprint import first_rows, read_stamp
 from histoclf.io._room import make_room
 
 _CHUNK = 32  # files per task: enough to drown the cost of a task, few enough for a smooth progress bar
@@ -118,7 +118,7 @@ def decode_files(
     """Do as `load_patches`, but leave unreadable files to `settle_failures`."""
     paths = [os.fspath(path) for path in paths]
     images = make_room((len(paths), *image_size, 3), np.uint8, max_bytes)
-    rows, repeats = _first_rows(paths)
+    rows, repeats = first_rows(paths)
     failures = _decode_all(paths, rows, images, n_jobs, verbose)
     for row, first in repeats:
         images[row] = images[first]
@@ -127,13 +127,6 @@ def decode_files(
         kept = np.array([row for row, path in enumerate(paths) if path not in failures], dtype=np.int64)
         images = _compacted(images, kept)
     return LoadedPatches(images, kept, failures)
-
-
-def _first_rows(paths: list[str]) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return the rows where each path is first, and every other row with the first one of its path."""
-    first: dict[str, int] = {}
-    repeats = [(row, first[path]) for row, path in enumerate(paths) if first.setdefault(path, row) < row]
-    return np.fromiter(first.values(), dtype=np.int64, count=len(first)), repeats
 
 
 def settle_failures(
@@ -222,7 +215,7 @@ def unreadable(failures: dict[str, str], n_files: int) -> ImageReadError:
 
 
 def _decode_all(
-    paths: list[str], rows: np.ndarray, images: np.ndarray, n_jobs: int | None, verbose: int
+    paths: list[str], rows: Sequence[int], images: np.ndarray, n_jobs: int | None, verbose: int
 ) -> dict[str, str]:
     """Decode the files of some rows into `images`; the failures, in the order of the files."""
     size = max(_CHUNK, min(_MOST_AT_ONCE, len(rows) // _MOST_TASKS))
@@ -241,7 +234,7 @@ def _decode_all(
     return failures
 
 
-def _decode_chunk(paths: list[str], images: np.ndarray, rows: np.ndarray) -> dict[str, str]:
+def _decode_chunk(paths: list[str], images: np.ndarray, rows: Sequence[int]) -> dict[str, str]:
     failures: dict[str, str] = {}
     for row in rows:
         try:
