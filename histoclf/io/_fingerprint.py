@@ -81,8 +81,8 @@ def first_rows(paths: Sequence[str] | np.ndarray) -> tuple[Sequence[int], list[t
     >>> first_rows(["a", "b", "a"])
     ([0, 1], [(2, 0)])
     """
-    hashes = np.sort(np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths)))
-    if not (hashes[1:] == hashes[:-1]).any():  # no path repeats, as mostly: a dict would take 80 bytes a path
+    hashes = np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths))
+    if all_differ(hashes):  # as mostly: a dict would take 80 bytes a path
         return range(len(paths)), []
     first: dict[str, int] = {}
     repeats = [(row, first[path]) for row, path in enumerate(paths) if first.setdefault(path, row) < row]
@@ -157,6 +157,12 @@ def are_named(packed: np.ndarray) -> np.ndarray:
 def sortable(packed: np.ndarray) -> np.ndarray:
     """View packed keys as what NumPy sorts and compares; do not make bytes of these, trailing zeros go."""
     return packed.view(f"S{_N_BYTES}")
+
+
+def all_differ(values: np.ndarray) -> bool:
+    """Tell whether no value occurs twice, in the memory of one sorted copy."""
+    ordered = np.sort(values)
+    return not (ordered[1:] == ordered[:-1]).any()
 
 
 def read_stamp(path: str | os.PathLike[str], now: int) -> tuple[bytes, bool]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from histoclf.io._fingerprint import are_named, pack_keys, sortable, unpack_keys
+from histoclf.io._fingerprint import all_differ, are_named, pack_keys, sortable, unpack_keys
 from histoclf.io._room import make_room, memory_budget
 from histoclf.networks._key_table import KeyTable
 from histoclf.networks._shards import ShardFolder, forget_shards
@@ -193,15 +193,8 @@ class _Wanted:
     """
 
     def __init__(self, keys: np.ndarray) -> None:
-        first = _first_places(keys)
-        if first is None:
-            self.positions = self._slots = np.arange(len(keys))
-            self.keys = keys
-        else:
-            is_first = first == np.arange(len(keys))
-            self.positions = np.flatnonzero(is_first)
-            self._slots = (np.cumsum(is_first) - 1)[first]
-            self.keys = keys[self.positions]
+        self.positions, self._slots = _distinct(keys)
+        self.keys = keys if len(self.positions) == len(keys) else keys[self.positions]
         self._rows: np.ndarray | None = None
         self._kept = np.zeros(len(self.keys), dtype=bool)
         self._settled = np.zeros(len(self.keys), dtype=bool)
@@ -253,16 +246,17 @@ class _Wanted:
         return self._rows
 
 
-def _first_places(keys: np.ndarray) -> np.ndarray | None:
-    """Return the place where each key is first, every None by itself; None if they all differ, as most do."""
-    ordered = np.sort(sortable(keys))
-    if not (ordered[1:] == ordered[:-1]).any():
-        return None
+def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each distinct key is first, and which of these every key is; every None is distinct."""
+    everyone = np.arange(len(keys))
+    if all_differ(sortable(keys)):  # as mostly: the tables below would take several times the memory
+        return everyone, everyone
     _, first, same = np.unique(sortable(keys), return_index=True, return_inverse=True)
-    places: np.ndarray = first[same]
+    first = first[same]
     unnamed = np.flatnonzero(~are_named(keys))
-    places[unnamed] = unnamed
-    return places
+    first[unnamed] = unnamed
+    is_first = first == everyone
+    return np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[first]
 
 
 def _room(n_rows: int, shape: tuple[int, ...]) -> np.ndarray:

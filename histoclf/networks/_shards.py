@@ -76,9 +76,9 @@ class ShardFolder:
         wanted = set(keys)
         for _ in range(_TRIES):  # again if a shard was gone: its rows may just have been merged into another
             gone = False
-            names = self._names()
+            names = self._names() if wanted else []
             self._seen.update(names)
-            for name in names if wanted else ():
+            for name in names:
                 if self._known.get(name, wanted).isdisjoint(wanted):
                     continue
                 records = self._read(name)

@@ -128,6 +128,11 @@ def test_shards_that_came_later_are_seen(folder):
     assert find(folder, [1, 2]) == [1, 2]
 
 
+def test_who_wants_nothing_does_not_list_the_folder(folder, monkeypatch):
+    monkeypatch.setattr(ShardFolder, "_names", None)
+    assert find(folder, []) == []
+
+
 def test_what_others_wrote_since_the_last_look_is_news(folder):
     add(folder, [1])
     assert not folder.has_news()
